@@ -1,0 +1,67 @@
+// binding.ts: what the native addon offers, as types. The loader (load.ts) finds the addon and hands out this.
+//
+// The addon knows how to reach a driver (a Windows device, or the simulator in this process) and how to pump
+// its records into shared memory. It does not know what a record or a control message means.
+
+/** A driver that could be hooked. */
+export interface DriverListing {
+  /** Object name, such as `\Driver\AFD`. */
+  name: string
+  /** The service's display name, or ''. */
+  displayName: string
+}
+
+export interface ProcessListing {
+  processId: number
+  parentProcessId: number
+  /** Image name without a path, such as `msedge.exe`. */
+  name: string
+}
+
+export interface SimOptions {
+  /** The same seed gives the same traffic, per simulated caller. */
+  seed: number
+  /** Requests per second over all callers; 0 = as many as the machine can. */
+  rate: number
+  /** Stop issuing after this many requests; 0 = go on. */
+  count: number
+}
+
+/**
+ * One open session with a driver. Every method throws a `DriverError`-shaped Error: `message` is for people,
+ * `status` (number) is the NTSTATUS or Win32 error, where there was one.
+ */
+export interface NativeSource {
+  /** Sends one IOCTL and waits for it. `code` is a ControlCode. Returns the output that was written. */
+  control(code: number, input: Uint8Array | null, outputBytes: number): Uint8Array
+  drivers(): DriverListing[]
+  processes(): ProcessListing[]
+  /**
+   * Starts the native thread that fills slots with GetData. `slots` is one SharedArrayBuffer view laid out by
+   * `SlotRing` (addon/slots.ts); `doorbell` is called on the JavaScript thread after slots became full, coalesced; it
+   * is called with an Error as its argument when the pump had to stop by itself, and with null otherwise.
+   */
+  startPump(slots: Uint8Array, slotCount: number, slotBytes: number, doorbell: (error: Error | null) => void): void
+  /** After JavaScript has emptied slots: lets a pump that waits for a free slot go on. Cheap when none waits. */
+  released(): void
+  /** Cancels the pump's wait and joins its thread. Full slots stay full. Idempotent. */
+  stopPump(): void
+  /** Sim only: lets the simulated callers run. Throws on a device. */
+  startTraffic(options: SimOptions): void
+  /** Sim only: stops the callers and waits until each has returned from its last call. */
+  stopTraffic(): void
+  /** Sim only: requests issued by simulated callers to each driver (by object name) since startTraffic. */
+  issued(): Record<string, number>
+  /** Sim only: whether callers are still issuing (false once `count` is reached). */
+  trafficRunning(): boolean
+  /** Ends the session: stops the pump, closes the handle. Idempotent. */
+  close(): void
+}
+
+export interface NativeBinding {
+  readonly platform: 'linux' | 'win32' | 'darwin'
+  /** Opens `\\.\DriverMon1`. Throws with advice when there is no driver, no rights, or another client. */
+  openDevice(): NativeSource
+  /** Boots the simulated machine in this process. One at a time per process. */
+  openSim(): NativeSource
+}

@@ -1,0 +1,189 @@
+// control.h: what user mode may ask of the driver.
+//
+// One IOCTL each, in the order a client uses them. All are METHOD_BUFFERED but GetData and GetCounters,
+// whose output is direct (METHOD_OUT_DIRECT). Every call but Hello needs a Hello first. The device has one owner: the file object that
+// opened it; a second open fails with STATUS_SHARING_VIOLATION.
+//
+//            open            Hello            Start             Stop
+//   (closed) ─────► Opened ────────► Greeted ───────► Capturing ───────► Greeted
+//                                      │  ▲ AddDriver, RemoveDriver, RemoveAll, List, GetCounters: in both
+//                                      └──┘
+// Closing the handle in any state stops the capture and unhooks every driver.
+#pragma once
+
+#include "record.h"
+#include "version.h"
+
+namespace drivermon {
+
+// CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800 + n, method, FILE_READ_ACCESS | FILE_WRITE_ACCESS)
+constexpr uint32_t ControlCode(uint32_t n, uint32_t method) {
+    return (0x22u << 16) | (3u << 14) | ((0x800u + n) << 2) | method;
+}
+constexpr uint32_t kMethodBuffered = 0;
+constexpr uint32_t kMethodOutDirect = 2;
+
+constexpr uint32_t kControlHello = ControlCode(0, kMethodBuffered);
+constexpr uint32_t kControlStart = ControlCode(1, kMethodBuffered);
+constexpr uint32_t kControlStop = ControlCode(2, kMethodBuffered);
+constexpr uint32_t kControlAddDriver = ControlCode(3, kMethodBuffered);
+constexpr uint32_t kControlRemoveDriver = ControlCode(4, kMethodBuffered);
+constexpr uint32_t kControlRemoveAll = ControlCode(5, kMethodBuffered);
+constexpr uint32_t kControlGetData = ControlCode(6, kMethodOutDirect);
+constexpr uint32_t kControlGetCounters = ControlCode(7, kMethodOutDirect);
+constexpr uint32_t kControlList = ControlCode(8, kMethodBuffered);
+
+enum KernelKind : uint32_t { kKernelNt = 0, kKernelWine = 1, kKernelSimulated = 2 };
+
+// Hello: the first call. A different version or layout hash is refused with STATUS_REVISION_MISMATCH *and* a
+// filled HelloReply, so that the client can say which side is older. (The I/O manager copies output for a
+// warning status, not for an error: the driver returns STATUS_SUCCESS and `accepted` 0.)
+struct HelloRequest {
+    uint32_t abiVersion;  //  0
+    uint32_t layoutHash;  //  4
+};
+static_assert(sizeof(HelloRequest) == 8, "ABI");
+
+struct HelloReply {
+    uint32_t abiVersion;         //  0
+    uint32_t layoutHash;         //  4
+    uint32_t accepted;           //  8 0 = refused: nothing else will work on this handle
+    uint32_t driverVersion;      // 12 major << 16 | minor << 8 | patch
+    uint32_t kernel;             // 16 KernelKind
+    uint32_t processors;         // 20 rings there will be
+    uint32_t maxDrivers;         // 24 slots
+    uint32_t reserved;           // 28
+    uint64_t frequency;          // 32 QPC ticks per second
+    uint64_t anchorTicks;        // 40 QPC, read together with:
+    uint64_t anchorSystemTime;   // 48 100 ns since 1601-01-01 UTC
+};
+static_assert(sizeof(HelloReply) == 56, "ABI");
+
+// Start: begins a new epoch: rings emptied, counters zeroed. STATUS_INVALID_DEVICE_STATE when already capturing,
+// STATUS_INVALID_PARAMETER for a value out of range, STATUS_INSUFFICIENT_RESOURCES.
+struct StartRequest {
+    uint32_t ringBytes;         //  0 per processor; power of two, kMinRingBytes..kMaxRingBytes
+    uint32_t inputSnapLength;   //  4 bytes of input kept per request, 0..kMaxSnapLength
+    uint32_t outputSnapLength;  //  8
+    uint32_t reserved;          // 12 must be 0
+};
+static_assert(sizeof(StartRequest) == 16, "ABI");
+
+constexpr uint32_t kMinRingBytes = 1u << 12;
+constexpr uint32_t kMaxRingBytes = 1u << 28;
+constexpr uint32_t kDefaultRingBytes = 1u << 23;
+constexpr uint32_t kDefaultSnapLength = 256;
+
+// Stop: no record is made after it returns. Idempotent. What is in the rings can still be fetched.
+
+constexpr uint32_t kMaxDriverNameLength = 512;  // UTF-16 units
+
+// AddDriver: hooks a driver by its object name, such as \Driver\AFD. Followed by the name, UTF-16LE.
+// STATUS_OBJECT_NAME_NOT_FOUND no such driver; STATUS_OBJECT_NAME_COLLISION already hooked;
+// STATUS_ACCESS_DENIED ours, or denied; STATUS_INSUFFICIENT_RESOURCES no slot; STATUS_NAME_TOO_LONG;
+// STATUS_DELETE_PENDING it is unloading.
+struct AddDriverRequest {
+    uint32_t flags;       //  0 must be 0
+    uint32_t nameLength;  //  4 bytes that follow; even, 2..2 * kMaxDriverNameLength
+};
+static_assert(sizeof(AddDriverRequest) == 8, "ABI");
+
+struct AddDriverReply {
+    uint32_t driverId;      //  0
+    uint32_t functions;     //  4 bit per IRP_MJ_* hooked
+    uint32_t fastIo;        //  8 bit per FastIoFunction hooked
+    uint32_t reserved;      // 12
+    uint64_t driverObject;  // 16
+};
+static_assert(sizeof(AddDriverReply) == 24, "ABI");
+
+// RemoveDriver: STATUS_NOT_FOUND for an unknown id. The reply tells what could not be restored.
+struct RemoveDriverRequest {
+    uint32_t driverId;  // 0
+    uint32_t reserved;  // 4
+};
+static_assert(sizeof(RemoveDriverRequest) == 8, "ABI");
+
+struct RemoveDriverReply {
+    uint32_t chainedFunctions;  // 0 majors left in place as pass-through, because another hook sits on top
+    uint32_t chainedFastIo;     // 4 1 = the fast-I/O table was left in place
+};
+static_assert(sizeof(RemoveDriverReply) == 8, "ABI");
+
+// RemoveAll: no input, no output.
+
+// GetData: the inverted call. No input; output is at least kMinDataBytes and receives whole records, as laid out in record.h.
+// Completes at once if a record waits; else pends until one does, and then completes with 0 bytes: ask again.
+// One at a time: a second one fails with STATUS_DEVICE_BUSY. Cancelling it loses nothing.
+// After Stop it hands out what is left, and then fails with STATUS_END_OF_FILE.
+constexpr uint32_t kMinDataBytes = 128 * 1024;
+static_assert(kMinDataBytes >= kMaxRecordSize, "every record must fit into a client's buffer");
+
+// GetCounters: exact totals since Start, independent of records. No input.
+//   CountersReply, then `entries` × FunctionCounters, only functions that saw a request.
+// If not all entries fit, as many as fit are written and `entries` < `entriesTotal`.
+constexpr uint32_t kLatencyBuckets = 40;  // bucket b: floor(log2(ticks)) + 1 == b; bucket 0: 0 ticks; the last is open
+
+struct FunctionCounters {
+    uint32_t driverId;                    //   0
+    uint32_t function;                    //   4 major, or kMajorFunctionCount + FastIoFunction
+    uint64_t arrivals;                    //   8
+    uint64_t completions;                 //  16 arrivals = completions + outstanding + unseen
+    uint64_t unseen;                      //  24 returned without a completion that could be seen
+    uint64_t success;                     //  32 status 0x00000000..0x7FFFFFFF
+    uint64_t warnings;                    //  40 0x8…
+    uint64_t errors;                      //  48 0xC…, cancelled ones left out
+    uint64_t cancelled;                   //  56 STATUS_CANCELLED
+    uint64_t pended;                      //  64
+    uint64_t fellThrough;                 //  72 fast I/O that returned FALSE; counted in completions
+    uint64_t bytesIn;                     //  80 bytes offered
+    uint64_t bytesOut;                    //  88 Information of successful READ, IOCTL, FSCTL
+    uint64_t latency[kLatencyBuckets];    //  96 completions by latency
+};
+static_assert(sizeof(FunctionCounters) == 96 + 8 * kLatencyBuckets, "ABI");
+
+struct CountersReply {
+    uint64_t timestamp;                   //   0 QPC ticks
+    uint64_t epoch;                       //   8 counts Starts
+    uint64_t offered;                     //  16 records; offered = written + dropped (at rest)
+    uint64_t written;                     //  24
+    uint64_t bytesWritten;                //  32
+    uint64_t dropsStart[kLossReasonCount];  //  40
+    uint64_t dropsEnd[kLossReasonCount];    //  80
+    uint64_t dropsOther;                  // 120
+    uint64_t outstanding;                 // 128 requests of this epoch whose completion is awaited
+    uint64_t ringUsed;                    // 136 bytes waiting, all processors
+    uint64_t ringSize;                    // 144 bytes, all processors
+    uint32_t entries;                     // 152
+    uint32_t entriesTotal;                // 156
+};
+static_assert(sizeof(CountersReply) == 160, "ABI");
+
+// List: the hooked drivers. ListReply, then `count` × HookedDriver.
+struct HookedDriver {
+    uint32_t driverId;                        //  0
+    uint32_t state;                           //  4 HookState
+    uint64_t driverObject;                    //  8
+    uint32_t functions;                       // 16
+    uint32_t fastIo;                          // 20
+    uint32_t outstanding;                     // 24 requests whose completion is awaited
+    uint32_t nameLength;                      // 28 bytes of name in use
+    uint16_t name[kMaxDriverNameLength];      // 32 UTF-16LE
+};
+static_assert(sizeof(HookedDriver) == 32 + 2 * kMaxDriverNameLength, "ABI");
+
+enum HookState : uint32_t {
+    kHookActive = 1,
+    kHookPassThrough = 2,  // removed, but another hook sits on top of ours
+    kHookDead = 3,         // its driver has unloaded
+};
+
+struct ListReply {
+    uint32_t count;     // 0 entries that follow
+    uint32_t total;     // 4 entries there are
+};
+static_assert(sizeof(ListReply) == 8, "ABI");
+
+constexpr uint32_t kMaxHookedDrivers = 64;
+
+}  // namespace drivermon

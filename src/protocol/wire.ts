@@ -1,0 +1,174 @@
+// wire.ts: what the core's server and the UI's worker say to each other over the WebSocket.
+//
+// Text frames are JSON: one ClientMessage or ServerMessage each. Binary frames are windows of rows (below), the only
+// thing that is sent often and in bulk. Numbers travel; names are made at the far end by src/formats, so a row costs
+// ROW_BYTES whatever it says. Strings that only the core knows (drivers, processes, paths) travel once, as `names`.
+//
+// The UI never holds the capture: it asks for a window of a view and gets that window again whenever it changed.
+
+import type { DriverId, FunctionIndex, RowId, Ticks } from './ids.ts'
+
+export const WIRE_VERSION = 1
+
+/** How the grid may be sorted. `null` = capture order. Names are those of model/fields.ts. */
+export interface Sort {
+  field: string
+  descending: boolean
+}
+
+export type ClientMessage =
+  /** First message. */
+  | { type: 'hello'; wire: number }
+  | { type: 'listDrivers' }
+  | { type: 'addDriver'; name: string }
+  | { type: 'removeDriver'; name: string }
+  /** Begins a new capture of the drivers added; the rows of an earlier one are dropped. */
+  | { type: 'start' }
+  | { type: 'stop' }
+  | { type: 'clear' }
+  | { type: 'record'; path: string }
+  | { type: 'stopRecord' }
+  /** What the grid shows: a filter ('' = all), an order, a window, and whether the window follows the tail. */
+  | { type: 'view'; filter: string; sort: Sort | null; first: number; count: number; follow: boolean }
+  /** Everything of one row, with payload. `stamp` comes back in the answer. */
+  | { type: 'detail'; row: RowId; stamp: number }
+
+export interface DriverEntry {
+  name: string
+  displayName: string
+  hooked: boolean
+  /** Why it is not a good idea to hook it, or ''. */
+  warning: string
+}
+
+/** A capture's state; sent on connect and at each change. */
+export interface SessionState {
+  source: 'device' | 'sim' | 'file'
+  /** For people: `Simulated kernel`, `Windows 11 (10.0.26100)`, `Wine 8.0`, or a file's name. */
+  sourceLabel: string
+  running: boolean
+  drivers: { name: string; driverId: DriverId }[]
+  /** Path of the capture file being written, or ''. */
+  recording: string
+  driverVersion: string
+  ticksPerSecond: number
+  /** An anchor: at `anchorTicks` it was `anchorUtcMs` (milliseconds since 1970, UTC, fractional). */
+  anchorTicks: Ticks
+  anchorUtcMs: number
+}
+
+/** Sent ten times a second while anything changed, and once on connect. Counts are since Start. */
+export interface Tick {
+  /** Time of the counters' reading. */
+  at: Ticks
+  /** Cumulative, exact, from the driver's counters: `[driverId, function, arrivals, errors, pended, bytesIn, bytesOut]`. */
+  functions: [DriverId, FunctionIndex, number, number, number, number, number][]
+  /** Cumulative completions per log2(ticks) bucket, over all functions. */
+  latency: number[]
+  /** Rows in the store, and the number of the first one still there. */
+  rows: number
+  firstRow: RowId
+  /** Rows that the view's filter lets through. */
+  shown: number
+  /** Records lost, by LossReason: starts, ends; others. */
+  droppedStarts: number[]
+  droppedEnds: number[]
+  droppedOthers: number
+  /** Ends without a start, and (once stopped) starts without an end. */
+  unpairedEnds: number
+  /** Rows still in flight. */
+  inFlight: number
+  storeBytes: number
+  budgetBytes: number
+  ringUsed: number
+  ringSize: number
+  recordedBytes: number
+}
+
+/** Strings by number; each is sent once per connection, before the first window that needs it. */
+export interface Names {
+  drivers: [DriverId, string][]
+  /** Index into the store's dictionary of process names, which rows carry as `process`. */
+  processes: [number, string][]
+  /** Index into the store's dictionary of details (file names of CREATE), which rows carry as `detail`. */
+  details: [number, string][]
+}
+
+export type ServerMessage =
+  | { type: 'hello'; wire: number; version: string }
+  | { type: 'state'; state: SessionState }
+  | { type: 'drivers'; drivers: DriverEntry[] }
+  | { type: 'tick'; tick: Tick }
+  | { type: 'names'; names: Names }
+  | { type: 'detail'; stamp: number; detail: RowDetail | null }
+  /** The view's filter could not be understood; the earlier one stays in force. Offsets into the filter text. */
+  | { type: 'filterError'; filter: string; message: string; start: number; end: number }
+  /** Something asked for did not work; says what to do. */
+  | { type: 'error'; message: string }
+
+/** One row with all that is known of it. Addresses and offsets are hex or decimal strings: they need 64 bits. */
+export interface RowDetail {
+  row: RowId
+  requestId: number
+  irp: string
+  deviceObject: string
+  fileObject: string
+  driverId: DriverId
+  driverName: string
+  processId: number
+  threadId: number
+  requestorProcessId: number
+  processName: string
+  requestorProcessName: string
+  major: number
+  minor: number
+  fastIo: boolean
+  requestorMode: number
+  irql: number
+  startProcessor: number
+  flags: number
+  irpFlags: number
+  code: number
+  inputLength: number
+  outputLength: number
+  byteOffset: string
+  arrival: Ticks
+  /** null while in flight. */
+  end: {
+    completion: Ticks
+    status: number
+    information: string
+    irql: number
+    processor: number
+    processId: number
+    threadId: number
+    processName: string
+  } | null
+  input: Payload
+  output: Payload
+}
+
+export interface Payload {
+  base64: string
+  /** Bytes there were to capture. */
+  total: number
+  /** The bytes are a file name in UTF-16LE. */
+  isName: boolean
+  /** There were bytes that could not be read. */
+  missed: boolean
+}
+
+// A binary frame: WindowHeader, then `count` rows. Little-endian, 8-aligned.
+//
+//   WindowHeader   0 u32 magic 'DMW1'   4 u32 count   8 u32 first (index within the view)   12 u32 shown (rows of the view)
+//                 16 u32 viewStamp (counts the `view` messages of this connection)            20 u32 reserved
+//   Row            0 f64 rowId    8 f64 arrival ticks   16 f64 latency ticks (NaN = in flight)   24 f64 information
+//                 32 u32 driverId   36 u32 processId   40 u32 threadId   44 u32 flags (RequestFlags)
+//                 48 u32 code   52 u32 status   56 u32 inputLength   60 u32 outputLength
+//                 64 u32 process (dictionary)   68 u32 detail (dictionary; 0 = none)   72 u8 major  73 u8 minor  74 u16 processor
+//                 76 u32 state (RowState)
+export const WINDOW_MAGIC = 0x31574d44
+export const WINDOW_HEADER_BYTES = 24
+export const ROW_BYTES = 80
+
+export const RowState = { InFlight: 0, Done: 1, Unseen: 2, EndLost: 3, StartLost: 4 } as const
