@@ -37,13 +37,18 @@ export interface NativeSource {
   drivers(): DriverListing[]
   processes(): ProcessListing[]
   /**
-   * Starts the native thread that fills slots with GetData. `slots` is one SharedArrayBuffer view laid out by
-   * `SlotRing` (addon/slots.ts); `doorbell` is called on the JavaScript thread after slots became full, coalesced; it
-   * is called with an Error as its argument when the pump had to stop by itself, and with null otherwise.
+   * Starts the native thread that fills slots with GetData. `slots` is a view of one SharedArrayBuffer:
+   * `slotCount` × 64-byte headers {i32 state: 0 free, 1 full; u32 bytes}, then `slotCount` × `slotBytes` (64-aligned).
+   * Slots are filled and emptied in turn, round and round. Who fills stores `bytes`, then `state` (release); who
+   * empties stores `state` 0 and calls `released`.
+   * `doorbell` is called on the JavaScript thread after slots became full, coalesced: with null; with an Error when
+   * the pump stopped by itself. After Stop it drains what is left and ends: then `doorbell` gets null a last time
+   * and `pumping()` is false.
    */
   startPump(slots: Uint8Array, slotCount: number, slotBytes: number, doorbell: (error: Error | null) => void): void
   /** After JavaScript has emptied slots: lets a pump that waits for a free slot go on. Cheap when none waits. */
   released(): void
+  pumping(): boolean
   /** Cancels the pump's wait and joins its thread. Full slots stay full. Idempotent. */
   stopPump(): void
   /** Sim only: lets the simulated callers run. Throws on a device. */
