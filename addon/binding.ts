@@ -45,7 +45,12 @@ export interface NativeSource {
    * the pump stopped by itself. After Stop it drains what is left and ends: then `doorbell` gets null a last time
    * and `pumping()` is false.
    */
-  startPump(slots: Uint8Array, slotCount: number, slotBytes: number, doorbell: (error: Error | null) => void): void
+  startPump(
+    slots: Uint8Array,
+    slotCount: number,
+    slotBytes: number,
+    doorbell: (error: Error | null) => void,
+  ): void
   /** After JavaScript has emptied slots: lets a pump that waits for a free slot go on. Cheap when none waits. */
   released(): void
   pumping(): boolean
