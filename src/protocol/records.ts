@@ -184,6 +184,24 @@ export function encodeProcess(notice: ProcessNotice): Uint8Array {
   return bytes
 }
 
+/** A DriverHooked record as the driver would write it: for a stream that begins after the driver was hooked. */
+export function encodeDriverHooked(event: Omit<DriverEvent, 'reason'>, at: Ticks): Uint8Array {
+  const nameBytes = event.name.length * 2
+  const bytes = new Uint8Array((DriverRecord.bytes + nameBytes + 7) & ~7)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(RecordHeader.size, bytes.length, true)
+  view.setUint8(RecordHeader.type, RecordType.DriverHooked)
+  view.setUint32(RecordHeader.driverId, event.driverId, true)
+  view.setBigUint64(RecordHeader.timestamp, BigInt(at), true)
+  view.setBigUint64(DriverRecord.driverObject, event.driverObject, true)
+  view.setUint32(DriverRecord.functions, event.functions, true)
+  view.setUint32(DriverRecord.fastIo, event.fastIo, true)
+  view.setUint32(DriverRecord.nameLength, nameBytes, true)
+  for (let i = 0; i < event.name.length; i++)
+    view.setUint16(DriverRecord.bytes + 2 * i, event.name.charCodeAt(i), true)
+  return bytes
+}
+
 /** Records lost, by LossReason. Starts and ends are counted apart, since they leave different gaps. */
 export interface Losses {
   starts: number[]

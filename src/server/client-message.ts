@@ -1,0 +1,90 @@
+// client-message.ts: turns what came over the socket into a ClientMessage, or says what is wrong with it.
+//
+// The other end is our own page, but a version may be older, and a bug there must not become a crash here.
+
+import type { RowId } from '../protocol/ids.ts'
+import type { ClientMessage, Sort } from '../protocol/wire.ts'
+
+/** More rows than any screen shows; bounds the work that one message can ask for. */
+export const MAX_WINDOW_ROWS = 1024
+const MAX_TEXT = 32 * 1024
+
+export class BadMessage extends Error {}
+
+export function parseClientMessage(text: string): ClientMessage {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new BadMessage('A message was not JSON.')
+  }
+  const fields = new Fields(value)
+  const type = fields.text('type')
+  switch (type) {
+    case 'hello':
+      return { type, wire: fields.count('wire') }
+    case 'listDrivers':
+    case 'start':
+    case 'stop':
+    case 'clear':
+    case 'stopRecord':
+      return { type }
+    case 'addDriver':
+    case 'removeDriver':
+      return { type, name: fields.text('name') }
+    case 'record':
+      return { type, path: fields.text('path') }
+    case 'view':
+      return {
+        type,
+        filter: fields.text('filter'),
+        sort: fields.sort('sort'),
+        first: fields.count('first'),
+        count: Math.min(fields.count('count'), MAX_WINDOW_ROWS),
+        follow: fields.flag('follow'),
+      }
+    case 'detail':
+      return { type, row: fields.count('row') as RowId, stamp: fields.count('stamp') }
+    default:
+      throw new BadMessage(`There is no message "${type.slice(0, 40)}".`)
+  }
+}
+
+class Fields {
+  #fields: Record<string, unknown>
+
+  constructor(value: unknown) {
+    if (typeof value !== 'object' || value === null) throw new BadMessage('A message was not an object.')
+    this.#fields = value as Record<string, unknown>
+  }
+
+  text(name: string): string {
+    const value = this.#fields[name]
+    if (typeof value !== 'string' || value.length > MAX_TEXT) throw this.#bad(name, 'a string')
+    return value
+  }
+
+  count(name: string): number {
+    const value = this.#fields[name]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+      throw this.#bad(name, 'a whole number')
+    return value
+  }
+
+  flag(name: string): boolean {
+    const value = this.#fields[name]
+    if (typeof value !== 'boolean') throw this.#bad(name, 'true or false')
+    return value
+  }
+
+  sort(name: string): Sort | null {
+    const value = this.#fields[name]
+    if (value === null) return null
+    const sort = new Fields(value)
+    return { field: sort.text('field'), descending: sort.flag('descending') }
+  }
+
+  #bad(name: string, wanted: string): BadMessage {
+    return new BadMessage(`In a message, "${name}" should be ${wanted}.`)
+  }
+}

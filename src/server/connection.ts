@@ -1,0 +1,256 @@
+// connection.ts: one open window of the UI: a view of the capture, kept up to date over a WebSocket.
+//
+// The rhythm is ours, not the capture's: twenty times a second at most, and only what changed. A page that does not keep
+// up (more than MAX_BUFFERED_BYTES under way) is simply skipped: the next frame tells it everything the missed ones would.
+
+import type { RawData, WebSocket } from 'ws'
+import type { Capture } from '../model/capture.ts'
+import { FilterError } from '../model/filter/error.ts'
+import type { View } from '../model/view.ts'
+import type { DriverId } from '../protocol/ids.ts'
+import {
+  type ClientMessage,
+  ROW_BYTES,
+  type ServerMessage,
+  type Tick,
+  WINDOW_HEADER_BYTES,
+  WIRE_VERSION,
+} from '../protocol/wire.ts'
+import type { Subject } from '../session/subject.ts'
+import { BadMessage, parseClientMessage } from './client-message.ts'
+
+const WINDOW_INTERVAL_MS = 50
+const TICK_EVERY = 2
+const MAX_BUFFERED_BYTES = 1 << 20
+const ROW_PROCESS = 64
+const ROW_DETAIL = 68
+
+export function serveConnection(socket: WebSocket, subject: Subject, version: string): void {
+  new Connection(socket, subject, version)
+}
+
+class Connection {
+  #socket: WebSocket
+  #subject: Subject
+  #version: string
+  #greeted = false
+  #capture: Capture
+  #view: View
+  #asked = { filter: '', sort: null, first: 0, count: 0, follow: false } as Omit<
+    ClientMessage & { type: 'view' },
+    'type'
+  >
+  #viewStamp = 0
+  #viewDirty = true
+  #advancing = false
+  #sentWindow: Uint8Array = new Uint8Array(0)
+  #sentTick = ''
+  #sentDrivers = new Set<DriverId>()
+  #sentProcesses = new Set<number>()
+  #sentDetails = new Set<number>()
+  #driversAsked = false
+  #beats = 0
+  #timer: NodeJS.Timeout
+  #unsubscribe: () => void
+
+  constructor(socket: WebSocket, subject: Subject, version: string) {
+    this.#socket = socket
+    this.#subject = subject
+    this.#version = version
+    this.#capture = subject.capture
+    this.#view = this.#capture.view('', null)
+    this.#timer = setInterval(() => this.#beat(), WINDOW_INTERVAL_MS)
+    this.#unsubscribe = subject.subscribe({
+      state: () => this.#sendState(),
+      problem: (message) => this.#send({ type: 'error', message }),
+    })
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary))
+    socket.on('error', () => socket.terminate())
+    socket.on('close', () => {
+      clearInterval(this.#timer)
+      this.#unsubscribe()
+    })
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    void this.#attempt(() => {
+      if (isBinary) throw new BadMessage('A message was not text.')
+      return this.#handle(parseClientMessage(data.toString()))
+    })
+  }
+
+  /** Nothing that a message can cause goes further than an `error` to the one who sent it. */
+  async #attempt(action: () => void | Promise<void>): Promise<void> {
+    try {
+      await action()
+    } catch (error) {
+      this.#send({ type: 'error', message: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  #handle(message: ClientMessage): void | Promise<void> {
+    if (message.type === 'hello') return this.#greet(message.wire)
+    if (!this.#greeted) throw new BadMessage('The first message must be hello.')
+    switch (message.type) {
+      case 'listDrivers':
+        this.#driversAsked = true
+        return this.#sendDriverList()
+      case 'addDriver':
+        return this.#subject.addDriver(message.name)
+      case 'removeDriver':
+        return this.#subject.removeDriver(message.name)
+      case 'start':
+        return this.#subject.start()
+      case 'stop':
+        return this.#subject.stop()
+      case 'clear':
+        return this.#subject.clear()
+      case 'record':
+        return this.#subject.record(message.path)
+      case 'stopRecord':
+        return this.#subject.stopRecord()
+      case 'view':
+        return this.#look(message)
+      case 'detail':
+        return this.#send({
+          type: 'detail',
+          stamp: message.stamp,
+          detail: this.#subject.capture.detail(message.row),
+        })
+    }
+  }
+
+  #greet(wire: number): void {
+    this.#send({ type: 'hello', wire: WIRE_VERSION, version: this.#version })
+    if (wire !== WIRE_VERSION) {
+      throw new BadMessage(
+        `This page speaks version ${wire}, the core version ${WIRE_VERSION}: reload the page.`,
+      )
+    }
+    this.#greeted = true
+    this.#sendState()
+    this.#sendTick()
+  }
+
+  #look(message: ClientMessage & { type: 'view' }): void {
+    this.#viewStamp++
+    this.#viewDirty = true
+    const sameQuery =
+      this.#view.filter === message.filter && JSON.stringify(this.#view.sort) === JSON.stringify(message.sort)
+    if (!sameQuery) {
+      try {
+        this.#view = this.#capture.view(message.filter, message.sort)
+      } catch (error) {
+        if (!(error instanceof FilterError)) throw error
+        const { start, end } = error
+        this.#send({ type: 'filterError', filter: message.filter, message: error.message, start, end })
+        const { filter, sort } = this.#view
+        this.#asked = { ...message, filter, sort }
+        return
+      }
+    }
+    this.#asked = message
+    this.#advance()
+  }
+
+  /** Lets the view catch up, a piece per turn of the event loop. */
+  #advance(): void {
+    if (this.#advancing || this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#view.advance()) this.#viewDirty = true
+    if (this.#view.complete) return
+    this.#advancing = true
+    setImmediate(() => {
+      this.#advancing = false
+      this.#advance()
+    })
+  }
+
+  #beat(): void {
+    if (!this.#greeted || this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) return
+    this.#followCapture()
+    this.#advance()
+    if (this.#viewDirty) this.#sendWindow()
+    if (this.#beats++ % TICK_EVERY === 0) this.#sendTick()
+  }
+
+  /** A start or a clear has begun another capture: the same view of that one, and its names anew. */
+  #followCapture(): void {
+    if (this.#capture === this.#subject.capture) return
+    this.#capture = this.#subject.capture
+    this.#view = this.#capture.view(this.#asked.filter, this.#asked.sort)
+    this.#viewDirty = true
+    this.#sentDrivers.clear()
+    this.#sentProcesses.clear()
+    this.#sentDetails.clear()
+  }
+
+  #sendWindow(): void {
+    if (this.#asked.count === 0) return
+    this.#viewDirty = false
+    const { first, count, follow } = this.#asked
+    const from = follow ? Math.max(0, this.#view.shown - count) : first
+    const frame = this.#view.writeWindow(from, count, this.#viewStamp)
+    if (Buffer.compare(frame, this.#sentWindow) === 0) return
+    this.#sendNames(frame)
+    this.#socket.send(frame)
+    this.#sentWindow = frame
+  }
+
+  /** The strings that this window needs and that have not been sent yet. */
+  #sendNames(frame: Uint8Array): void {
+    const { drivers, processNames, details } = this.#capture
+    const newDrivers = [...drivers].filter(([id]) => !this.#sentDrivers.has(id))
+    const newProcesses = new Set<number>()
+    const newDetails = new Set<number>()
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+    for (let at = WINDOW_HEADER_BYTES; at < frame.byteLength; at += ROW_BYTES) {
+      const process = view.getUint32(at + ROW_PROCESS, true)
+      const detail = view.getUint32(at + ROW_DETAIL, true)
+      if (!this.#sentProcesses.has(process)) newProcesses.add(process)
+      if (detail !== 0 && !this.#sentDetails.has(detail)) newDetails.add(detail)
+    }
+    if (newDrivers.length + newProcesses.size + newDetails.size === 0) return
+    for (const [id] of newDrivers) this.#sentDrivers.add(id)
+    for (const process of newProcesses) this.#sentProcesses.add(process)
+    for (const detail of newDetails) this.#sentDetails.add(detail)
+    this.#send({
+      type: 'names',
+      names: {
+        drivers: newDrivers,
+        processes: [...newProcesses].map((index) => [index, processNames[index]]),
+        details: [...newDetails].map((index) => [index, details[index]]),
+      },
+    })
+  }
+
+  #sendTick(): void {
+    const tick: Tick = {
+      ...this.#subject.gauges(),
+      rows: this.#capture.rowCount,
+      firstRow: this.#capture.firstRow,
+      shown: this.#view.shown,
+      unpairedEnds: this.#capture.unpairedEnds,
+      inFlight: this.#capture.inFlight,
+      storeBytes: this.#capture.storeBytes,
+      budgetBytes: this.#capture.options.budgetBytes,
+    }
+    const text = JSON.stringify({ type: 'tick', tick } satisfies ServerMessage)
+    if (text === this.#sentTick) return
+    this.#sentTick = text
+    this.#socket.send(text)
+  }
+
+  #sendState(): void {
+    if (!this.#greeted) return
+    this.#send({ type: 'state', state: this.#subject.state() })
+    if (this.#driversAsked) void this.#attempt(() => this.#sendDriverList())
+  }
+
+  #sendDriverList(): void {
+    this.#send({ type: 'drivers', drivers: this.#subject.drivers() })
+  }
+
+  #send(message: ServerMessage): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message))
+  }
+}

@@ -1,0 +1,404 @@
+// session.ts: one open driver and what is made of its records: the capture in memory and, if wanted, a file.
+//
+// It is given its source and never loads the addon. Everything here happens on one thread, between two awaits nothing
+// changes by itself; stopping is the one thing that takes time, because every record that the driver took is fetched
+// before the capture is called finished.
+
+import os from 'node:os'
+import { resolve } from 'node:path'
+import type { NativeSource, ProcessListing, SimOptions } from '../../addon/binding.ts'
+import type { CaptureInfo } from '../formats/capture-info.ts'
+import { Capture } from '../model/capture.ts'
+import type { AddedDriver, Counters } from '../protocol/control.ts'
+import type { Ticks } from '../protocol/ids.ts'
+import {
+  DEFAULT_RING_BYTES,
+  DEFAULT_SNAP_LENGTH,
+  KernelKind,
+  LATENCY_BUCKETS,
+  ProcessEvent,
+} from '../protocol/layout.ts'
+import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
+import type { DriverEntry, SessionState } from '../protocol/wire.ts'
+import { Driver } from './driver.ts'
+import { driverObjectName, sameDriverName } from './driver-name.ts'
+import { openRecorder, type Recorder } from './recorder.ts'
+import { SlotRing } from './slot-ring.ts'
+import type { Gauges, Subject, SubjectEvents } from './subject.ts'
+
+export const DEFAULT_BUDGET_BYTES = 512 << 20
+
+const COUNTERS_INTERVAL_MS = 100
+const PROCESSES_INTERVAL_MS = 250
+
+export interface SessionOptions {
+  /** The product's version, for files. */
+  version: string
+  budgetBytes?: number
+  ringBytes?: number
+  inputSnapLength?: number
+  outputSnapLength?: number
+  /** The simulator's callers; null on a device. */
+  traffic: SimOptions | null
+}
+
+/** Something was asked that does not go now; the message says why. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError'
+}
+
+interface Hook extends AddedDriver {
+  name: string
+}
+
+type Phase = 'idle' | 'running' | 'stopping'
+
+export class Session implements Subject {
+  readonly driver: Driver
+  #source: NativeSource
+  #options: SessionOptions
+  #capture: Capture
+  #hooks: Hook[] = []
+  #phase: Phase = 'idle'
+  #ring: SlotRing | null = null
+  #stopped: Promise<void> = Promise.resolve()
+  #recorder: Recorder | null = null
+  #recordedBytes = 0
+  #counters: Counters | null = null
+  #countersTimer: NodeJS.Timeout | undefined
+  #processTimer: NodeJS.Timeout | undefined
+  #wanted = new Set<number>()
+  #events = new Set<SubjectEvents>()
+
+  /** Greets the driver; throws when it cannot be used. The source is closed by `close`, also then. */
+  constructor(source: NativeSource, options: SessionOptions) {
+    this.#source = source
+    this.#options = options
+    try {
+      this.driver = new Driver(source)
+    } catch (error) {
+      source.close()
+      throw error
+    }
+    this.#capture = this.#newCapture()
+  }
+
+  get capture(): Capture {
+    return this.#capture
+  }
+
+  /** The driver's totals since Start, as read last; after a stop they are final. */
+  get counters(): Counters | null {
+    return this.#counters
+  }
+
+  get running(): boolean {
+    return this.#phase !== 'idle'
+  }
+
+  get recordedBytes(): number {
+    return this.#recorder?.writtenBytes ?? this.#recordedBytes
+  }
+
+  state(): SessionState {
+    const { driverVersion, ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
+    return {
+      source: this.#options.traffic ? 'sim' : 'device',
+      sourceLabel: this.#sourceLabel(),
+      running: this.running,
+      drivers: this.#hooks.map(({ name, driverId }) => ({ name, driverId })),
+      recording: this.#recorder?.path ?? '',
+      driverVersion,
+      ticksPerSecond,
+      anchorTicks,
+      anchorUtcMs,
+    }
+  }
+
+  gauges(): Gauges {
+    const counters = this.#counters
+    const latency = new Array<number>(LATENCY_BUCKETS).fill(0)
+    for (const each of counters?.functions ?? []) {
+      for (let bucket = 0; bucket < LATENCY_BUCKETS; bucket++) latency[bucket] += each.latency[bucket]
+    }
+    const drops = counters?.drops ?? noLosses()
+    return {
+      at: counters?.at ?? this.driver.hello.anchorTicks,
+      functions: (counters?.functions ?? []).map((each) => [
+        each.driverId,
+        each.function,
+        each.arrivals,
+        each.errors,
+        each.pended,
+        each.bytesIn,
+        each.bytesOut,
+      ]),
+      latency,
+      droppedStarts: drops.starts,
+      droppedEnds: drops.ends,
+      droppedOthers: drops.others,
+      ringUsed: counters?.ringUsed ?? 0,
+      ringSize: counters?.ringSize ?? 0,
+      recordedBytes: this.recordedBytes,
+    }
+  }
+
+  subscribe(events: SubjectEvents): () => void {
+    this.#events.add(events)
+    return () => this.#events.delete(events)
+  }
+
+  drivers(): DriverEntry[] {
+    return this.#source.drivers().map(({ name, displayName }) => ({
+      name,
+      displayName,
+      hooked: this.#hooks.some((hook) => sameDriverName(hook.name, name)),
+      warning: '',
+    }))
+  }
+
+  addDriver(name: string): void {
+    const objectName = driverObjectName(name)
+    const hook = { ...this.driver.addDriver(objectName), name: objectName }
+    this.#hooks.push(hook)
+    // The driver writes this record too, if it captures; but one that was hooked before Start, or before a recording
+    // began, would have no name there.
+    this.#append(encodeDriverHooked(hook, this.#now()))
+    this.#changed()
+  }
+
+  removeDriver(name: string): void {
+    const objectName = driverObjectName(name)
+    const hook = this.#hooks.find((each) => sameDriverName(each.name, objectName))
+    if (!hook) throw new SessionError(`${objectName}: it is not hooked.`)
+    const { chainedFunctions, chainedFastIo } = this.driver.removeDriver(hook.driverId)
+    this.#hooks.splice(this.#hooks.indexOf(hook), 1)
+    this.#changed()
+    if (chainedFunctions !== 0 || chainedFastIo) {
+      this.#problem(
+        `${objectName}: another hook sits on top of ours, which therefore stays in place and passes on.`,
+      )
+    }
+  }
+
+  start(): void {
+    if (this.#phase === 'stopping')
+      throw new SessionError('The capture is still stopping; try again in a moment.')
+    if (this.#phase === 'running') throw new SessionError('A capture is running already.')
+    if (this.#hooks.length === 0) throw new SessionError('No driver is selected: add one first.')
+    const { ringBytes, inputSnapLength, outputSnapLength, traffic } = this.#options
+    this.driver.start({
+      ringBytes: ringBytes ?? DEFAULT_RING_BYTES,
+      inputSnapLength: inputSnapLength ?? DEFAULT_SNAP_LENGTH,
+      outputSnapLength: outputSnapLength ?? DEFAULT_SNAP_LENGTH,
+    })
+    this.#phase = 'running'
+    this.#capture = this.#newCapture()
+    for (const hook of this.#hooks) this.#append(encodeDriverHooked(hook, this.#now()))
+    const ring = new SlotRing(this.#source, (batch) => this.#append(batch))
+    this.#ring = ring
+    void ring.ended.then((error) => {
+      if (error && this.#phase === 'running')
+        this.#giveUp(`The capture has ended by itself: ${error.message}`)
+    })
+    if (traffic) this.#source.startTraffic(traffic)
+    this.#countersTimer = setInterval(() => this.#readCounters(), COUNTERS_INTERVAL_MS)
+    this.#changed()
+  }
+
+  /** Resolves when every record has been taken in and a recording is closed. Idempotent. */
+  stop(): Promise<void> {
+    if (this.#phase === 'running') {
+      this.#phase = 'stopping'
+      this.#stopped = this.#stop()
+    }
+    return this.#stopped
+  }
+
+  clear(): void {
+    this.#capture = this.#newCapture()
+    for (const hook of this.#hooks) this.#capture.ingest(encodeDriverHooked(hook, this.#now()))
+    this.#changed()
+  }
+
+  /** From now on, or from the next start on. Refuses to overwrite. */
+  record(path: string): Promise<void> {
+    return this.recordTo(path, false)
+  }
+
+  async recordTo(path: string, overwrite: boolean): Promise<void> {
+    if (this.#recorder) throw new SessionError(`A recording is running already, to ${this.#recorder.path}.`)
+    if (this.#phase === 'stopping')
+      throw new SessionError('The capture is still stopping; try again in a moment.')
+    if (path.trim() === '') throw new SessionError('A recording needs a file name.')
+    const recorder = await openRecorder(resolve(path), this.#info(), overwrite, {
+      onDrained: () => this.#ring?.resume(),
+      onError: (error) => {
+        if (this.#recorder !== recorder) return
+        this.#dropRecorder()
+        this.#problem(error.message)
+        void recorder.finish()
+      },
+    })
+    if (this.#recorder || (this.#phase as Phase) === 'stopping') {
+      await recorder.finish()
+      throw new SessionError('The capture has changed meanwhile; try again.')
+    }
+    this.#recorder = recorder
+    if (this.#phase === 'running') {
+      for (const hook of this.#hooks) recorder.append(encodeDriverHooked(hook, this.#now()))
+      recorder.append(encodeProcesses(this.#source.processes()))
+    }
+    this.#changed()
+  }
+
+  async stopRecord(): Promise<void> {
+    const recorder = this.#recorder
+    if (!recorder) return
+    this.#dropRecorder()
+    await recorder.finish()
+    this.#recordedBytes = recorder.writtenBytes
+    this.#changed()
+  }
+
+  /** Sim only: what the simulated callers say they have issued, by driver. */
+  issued(): Record<string, number> {
+    return this.#source.issued()
+  }
+
+  /** Sim only: false once the callers have issued as many as they were told. */
+  trafficRunning(): boolean {
+    return this.#source.trafficRunning()
+  }
+
+  /** Stops, unhooks everything and lets the driver go. */
+  async close(): Promise<void> {
+    await this.stop()
+    await this.stopRecord()
+    this.#source.close()
+  }
+
+  /** As `close`, without waiting for anything; what is in flight is lost. */
+  abort(): void {
+    clearInterval(this.#countersTimer)
+    clearTimeout(this.#processTimer)
+    this.#source.close()
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#countersTimer)
+    try {
+      if (this.#options.traffic) this.#source.stopTraffic()
+      this.driver.stop()
+      await this.#ring?.ended
+      this.#counters = this.driver.counters()
+    } catch (error) {
+      this.#problem((error as Error).message)
+    }
+    this.#source.stopPump()
+    this.#ring = null
+    clearTimeout(this.#processTimer)
+    this.#processTimer = undefined
+    this.#learnProcesses()
+    this.#capture.finish()
+    await this.stopRecord()
+    this.#phase = 'idle'
+    this.#changed()
+  }
+
+  #giveUp(message: string): void {
+    this.#problem(message)
+    void this.stop()
+  }
+
+  /** One batch of records into everything that wants it. */
+  #append(batch: Uint8Array): void {
+    if (this.#recorder?.append(batch) === false) this.#ring?.pause()
+    try {
+      this.#capture.ingest(batch)
+    } catch (error) {
+      if (this.#phase === 'running') {
+        this.#giveUp(`The driver's records cannot be understood: ${(error as Error).message}`)
+      }
+      return
+    }
+    for (const processId of this.#capture.unknownProcesses()) this.#wanted.add(processId)
+    if (this.#wanted.size > 0 && this.#phase === 'running') {
+      this.#processTimer ??= setTimeout(() => this.#learnProcesses(), PROCESSES_INTERVAL_MS)
+    }
+  }
+
+  /** Names for process ids that records brought up; a snapshot of the system is costly, so many ids share one. */
+  #learnProcesses(): void {
+    this.#processTimer = undefined
+    if (this.#wanted.size === 0) return
+    let found: ProcessListing[]
+    try {
+      found = this.#source.processes().filter(({ processId }) => this.#wanted.has(processId))
+    } catch {
+      return // Rows then carry numbers; nothing else depends on names.
+    }
+    this.#wanted.clear()
+    // They were seen before they were asked for: the names hold from the start.
+    this.#capture.learnProcesses(found, 0 as Ticks)
+    this.#recorder?.append(encodeProcesses(found))
+  }
+
+  #readCounters(): void {
+    try {
+      this.#counters = this.driver.counters()
+    } catch (error) {
+      this.#giveUp((error as Error).message)
+    }
+  }
+
+  #dropRecorder(): void {
+    this.#recordedBytes = this.#recorder?.writtenBytes ?? 0
+    this.#recorder = null
+    this.#ring?.resume()
+    this.#changed()
+  }
+
+  #newCapture(): Capture {
+    const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
+    const budgetBytes = this.#options.budgetBytes ?? DEFAULT_BUDGET_BYTES
+    return new Capture({ budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs })
+  }
+
+  #info(): CaptureInfo {
+    const { abiVersion, ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
+    return {
+      abiVersion,
+      ticksPerSecond,
+      anchorTicks,
+      anchorUtcMs,
+      os: this.#sourceLabel(),
+      application: `DriverMon ${this.#options.version}`,
+      source: this.#options.traffic ? 'sim' : 'device',
+    }
+  }
+
+  #sourceLabel(): string {
+    if (this.driver.hello.kernel === KernelKind.Simulated) return 'Simulated kernel'
+    if (this.driver.hello.kernel === KernelKind.Wine) return 'Wine'
+    return `${os.version()} (${os.release()})`
+  }
+
+  #now(): Ticks {
+    return this.driver.counters().at
+  }
+
+  #changed(): void {
+    for (const events of this.#events) events.state()
+  }
+
+  #problem(message: string): void {
+    for (const events of this.#events) events.problem(message)
+  }
+}
+
+function encodeProcesses(list: readonly ProcessListing[]): Uint8Array {
+  return Buffer.concat(
+    list.map((each) => encodeProcess({ ...each, at: 0 as Ticks, event: ProcessEvent.Snapshot })),
+  )
+}

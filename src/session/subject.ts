@@ -1,0 +1,43 @@
+// subject.ts: what a server shows: a live session, or a file that was opened. The server need not know which.
+
+import type { Capture } from '../model/capture.ts'
+import type { DriverEntry, SessionState, Tick } from '../protocol/wire.ts'
+
+/** The part of a Tick that comes from the driver's counters and the recorder; the rest is the capture's. */
+export type Gauges = Pick<
+  Tick,
+  | 'at'
+  | 'functions'
+  | 'latency'
+  | 'droppedStarts'
+  | 'droppedEnds'
+  | 'droppedOthers'
+  | 'ringUsed'
+  | 'ringSize'
+  | 'recordedBytes'
+>
+
+export interface SubjectEvents {
+  /** `state()` answers differently now. */
+  state(): void
+  /** Something went wrong by itself; for people. */
+  problem(message: string): void
+}
+
+/** Commands throw (or reject) with a message for people. */
+export interface Subject {
+  state(): SessionState
+  /** Another object after each start and clear. */
+  readonly capture: Capture
+  gauges(): Gauges
+  /** Until the result is called. */
+  subscribe(events: SubjectEvents): () => void
+  drivers(): DriverEntry[]
+  addDriver(name: string): void
+  removeDriver(name: string): void
+  start(): void
+  stop(): Promise<void>
+  clear(): void
+  record(path: string): Promise<void>
+  stopRecord(): Promise<void>
+}
