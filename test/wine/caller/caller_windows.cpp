@@ -1,0 +1,184 @@
+// caller_windows.cpp: the caller as a Windows program: `caller.exe TRUTH-FILE`.
+//
+// It uses NT's own calls, because Win32's lose the status and the information that a capture is held against.
+#define UNICODE
+#include <windows.h>
+#include <winternl.h>
+// mingw's <ddk/mountmgr.h> needs these two, and the kernel's headers do not go together with <windows.h>.
+#include <ddk/mountmgr.h>
+#include <ntddstor.h>
+
+#include <stdexcept>
+
+#include "scenario.h"
+
+// mingw's <winternl.h> does not declare these two.
+extern "C" NTSTATUS NTAPI NtReadFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG,
+                                     PLARGE_INTEGER, PULONG);
+extern "C" NTSTATUS NTAPI NtWriteFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG,
+                                      PLARGE_INTEGER, PULONG);
+
+namespace drivermon::caller {
+
+uint32_t CurrentThreadId() {
+    return GetCurrentThreadId();
+}
+
+namespace {
+
+constexpr char kMountMgr[] = "\\Driver\\MountMgr";
+constexpr char16_t kMountMgrPath[] = u"\\\\.\\MountPointManager";
+constexpr NTSTATUS kPending = 0x103;
+
+struct HandleCloser {
+    using pointer = HANDLE;
+    void operator()(HANDLE handle) const { NtClose(handle); }
+};
+using UniqueHandle = std::unique_ptr<void, HandleCloser>;
+
+// One request and its event; the system writes into it until it has ended.
+class NtRequest : public sim::UserHandle::Pending {
+ public:
+    explicit NtRequest(HANDLE device) : device_(device), event_(CreateEventW(nullptr, TRUE, FALSE, nullptr)) {
+        if (!event_) throw std::runtime_error("no event");
+    }
+    ~NtRequest() override {
+        if (returned_ != kPending || ended_) return;
+        Cancel();
+        Wait(sim::kForever);
+    }
+    HANDLE event() const { return event_.get(); }
+    IO_STATUS_BLOCK* statusBlock() { return &statusBlock_; }
+    void Issued(NTSTATUS returned) { returned_ = returned; }
+
+    bool Wait(uint32_t timeoutMs) override {
+        ended_ = returned_ != kPending || WaitForSingleObject(event_.get(), timeoutMs) == WAIT_OBJECT_0;
+        return ended_;
+    }
+    // An OVERLAPPED begins with its status block.
+    void Cancel() override { CancelIoEx(device_, reinterpret_cast<OVERLAPPED*>(&statusBlock_)); }
+    sim::Status Result(uint32_t* returned) const override {
+        *returned = static_cast<uint32_t>(statusBlock_.Information);
+        return returned_ == kPending ? statusBlock_.Status : returned_;
+    }
+
+ private:
+    HANDLE device_;
+    UniqueHandle event_;
+    IO_STATUS_BLOCK statusBlock_{};
+    NTSTATUS returned_ = kPending;
+    bool ended_ = false;
+};
+
+class NtHandle : public sim::UserHandle {
+ public:
+    explicit NtHandle(HANDLE handle) : handle_(handle) {}
+
+    sim::Status Control(uint32_t code, const void* in, uint32_t inBytes, void* out, uint32_t outBytes,
+                        uint32_t* returned) override {
+        return End(*BeginControl(code, in, inBytes, out, outBytes), returned);
+    }
+    sim::Status Read(void* out, uint32_t bytes, uint64_t offset, uint32_t* returned) override {
+        return End(*BeginRead(out, bytes, offset), returned);
+    }
+    sim::Status Write(const void* in, uint32_t bytes, uint64_t offset, uint32_t* returned) override {
+        NtRequest request(handle_.get());
+        LARGE_INTEGER at;
+        at.QuadPart = static_cast<LONGLONG>(offset);
+        request.Issued(NtWriteFile(handle_.get(), request.event(), nullptr, nullptr, request.statusBlock(),
+                                   const_cast<void*>(in), bytes, &at, nullptr));
+        return End(request, returned);
+    }
+    std::unique_ptr<Pending> BeginControl(uint32_t code, const void* in, uint32_t inBytes, void* out,
+                                          uint32_t outBytes) override {
+        auto request = std::make_unique<NtRequest>(handle_.get());
+        request->Issued(NtDeviceIoControlFile(handle_.get(), request->event(), nullptr, nullptr, request->statusBlock(),
+                                              code, const_cast<void*>(in), inBytes, out, outBytes));
+        return request;
+    }
+    std::unique_ptr<Pending> BeginRead(void* out, uint32_t bytes, uint64_t offset) override {
+        auto request = std::make_unique<NtRequest>(handle_.get());
+        LARGE_INTEGER at;
+        at.QuadPart = static_cast<LONGLONG>(offset);
+        request->Issued(NtReadFile(handle_.get(), request->event(), nullptr, nullptr, request->statusBlock(), out,
+                                   bytes, &at, nullptr));
+        return request;
+    }
+    void CancelAll() override { CancelIoEx(handle_.get(), nullptr); }
+
+ private:
+    static sim::Status End(Pending& request, uint32_t* returned) {
+        request.Wait(sim::kForever);
+        return request.Result(returned);
+    }
+
+    UniqueHandle handle_;
+};
+
+// `\\.\Name`. The handle is asynchronous.
+std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, sim::Status* status) {
+    std::wstring name = L"\\??\\" + std::wstring(path.begin() + 4, path.end());
+    UNICODE_STRING text{static_cast<USHORT>(name.size() * sizeof(wchar_t)),
+                        static_cast<USHORT>(name.size() * sizeof(wchar_t)), name.data()};
+    OBJECT_ATTRIBUTES attributes;
+    InitializeObjectAttributes(&attributes, &text, OBJ_CASE_INSENSITIVE, nullptr, nullptr);
+    IO_STATUS_BLOCK statusBlock;
+    HANDLE handle;
+    *status = NtCreateFile(&handle, GENERIC_READ | GENERIC_WRITE, &attributes, &statusBlock, nullptr, 0,
+                           FILE_SHARE_READ | FILE_SHARE_WRITE, FILE_OPEN, 0, nullptr, 0);
+    return *status < 0 ? nullptr : std::make_unique<NtHandle>(handle);
+}
+
+std::string Narrow(const wchar_t* text) {
+    std::string narrow;
+    for (; *text; text++) narrow += static_cast<char>(*text);
+    return narrow;
+}
+
+// Requests whose every byte is ours.
+void AskMountMgr(Truth& truth) {
+    Handle manager(truth, Open, kMountMgr, kMountMgrPath);
+    const Bytes everything(sizeof(MOUNTMGR_MOUNT_POINT));
+    manager.Control(IOCTL_MOUNTMGR_QUERY_POINTS, everything, 4096);
+    manager.Control(IOCTL_MOUNTMGR_QUERY_POINTS, everything, sizeof(MOUNTMGR_MOUNT_POINTS));  // more than fits
+    manager.Control(IOCTL_MOUNTMGR_QUERY_POINTS, Bytes(4), 4096);                             // too little
+    manager.Control(CTL_CODE(MOUNTMGRCONTROLTYPE, 0x123, METHOD_BUFFERED, FILE_ANY_ACCESS), Bytes(12), 12);
+}
+
+// Requests that the system makes for us.
+void AskForVolumes(Truth& truth) {
+    wchar_t volume[MAX_PATH], paths[4 * MAX_PATH], name[MAX_PATH];
+    const HANDLE search = FindFirstVolumeW(volume, MAX_PATH);
+    if (search == INVALID_HANDLE_VALUE) throw std::runtime_error("there is no volume");
+    do {
+        truth.TellAnswer("FindNextVolumeW", Narrow(volume));
+        DWORD length;
+        if (GetVolumePathNamesForVolumeNameW(volume, paths, 4 * MAX_PATH, &length)) {
+            truth.TellAnswer("GetVolumePathNamesForVolumeNameW", Narrow(paths));
+        }
+    } while (FindNextVolumeW(search, volume, MAX_PATH));
+    FindVolumeClose(search);
+    if (!GetVolumeNameForVolumeMountPointW(L"C:\\", name, MAX_PATH)) throw std::runtime_error("C: has no volume");
+    truth.TellAnswer("GetVolumeNameForVolumeMountPointW", Narrow(name));
+}
+
+}  // namespace
+}  // namespace drivermon::caller
+
+int main(int argc, char** argv) {
+    using namespace drivermon::caller;
+    if (argc != 2) {
+        std::fprintf(stderr, "usage: caller TRUTH-FILE\n");
+        return 2;
+    }
+    try {
+        Truth truth(argv[1], GetCurrentProcessId());
+        AskEcho(truth, Open);
+        AskMountMgr(truth);
+        AskForVolumes(truth);
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "caller: %s\n", failure.what());
+        return 1;
+    }
+    return 0;
+}
