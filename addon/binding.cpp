@@ -160,10 +160,21 @@ class NativeSource : public Napi::ObjectWrap<NativeSource> {
             if (session_->Failure()) error = ToError(env, *session_->Failure()).Value();
             EndSession();
         }
-        callback.Call({error});
+        Tell(env, callback, error);
     }
 
  private:
+    // Plain Node-API instead of callback.Call: a doorbell may end its worker (process.exit), and then there is neither
+    // a result nor an exception to be had, which node-addon-api takes for a fatal error.
+    static void Tell(napi_env env, napi_value doorbell, napi_value error) {
+        napi_value undefined;
+        napi_value thrown;
+        if (napi_get_undefined(env, &undefined) != napi_ok) return;
+        if (napi_call_function(env, undefined, doorbell, 1, &error, nullptr) != napi_pending_exception) return;
+        // Thrown by the doorbell itself: as uncaught as it would be in any other event.
+        if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+    }
+
     Napi::Value Control(const Napi::CallbackInfo& info) {
         const Napi::Env env = info.Env();
         const uint32_t code = Uint32(info[0], "code");
@@ -284,13 +295,8 @@ class NativeSource : public Napi::ObjectWrap<NativeSource> {
 };
 
 void PumpSession::OnDoorbell(Napi::Env env, Napi::Function callback, NativeSource* owner, void*) {
-    if (env == nullptr) return;  // the environment is going; `owner` may be gone
-    try {
-        owner->OnDoorbell(env, callback);
-    } catch (const Napi::Error& error) {
-        // Thrown by the doorbell itself: as uncaught as it would be in any other event.
-        napi_fatal_exception(env, error.Value());
-    }
+    // No environment: it is going, and `owner` may be gone.
+    if (env != nullptr) owner->OnDoorbell(env, callback);
 }
 
 using OpenSource = std::unique_ptr<Source> (*)();

@@ -17,7 +17,5 @@ FARPROC WINAPI AnswerNode(unsigned event, DelayLoadInfo* info) {
 
 }  // namespace
 
-extern "C" {
-extern const PfnDliHook __pfnDliNotifyHook2;
-const PfnDliHook __pfnDliNotifyHook2 = AnswerNode;
-}
+// Declared in delayimp.h; constant there with MSVC, not with mingw-w64.
+decltype(__pfnDliNotifyHook2) __pfnDliNotifyHook2 = AnswerNode;

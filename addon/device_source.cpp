@@ -2,8 +2,9 @@
 //
 // Requests go through NtDeviceIoControlFile instead of DeviceIoControl, because its callers get the NTSTATUS itself:
 // the driver's statuses are part of the ABI (control.h), and the Win32 error they map to is many to one.
-#include <tlhelp32.h>
 #include <windows.h>
+// After windows.h, whose types they use.
+#include <tlhelp32.h>
 #include <winsvc.h>
 #include <winternl.h>
 
@@ -18,7 +19,6 @@ namespace {
 
 // Not in every SDK's ntstatus-free headers; the values are documented in MS-ERREF.
 constexpr uint32_t kStatusPending = 0x00000103;
-constexpr uint32_t kStatusNoMoreEntries = 0x8000001A;
 constexpr uint32_t kStatusEndOfFile = 0xC0000011;
 constexpr uint32_t kStatusCancelled = 0xC0000120;
 

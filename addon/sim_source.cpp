@@ -1,8 +1,8 @@
 // sim_source.cpp: a driver on the simulated machine of this process.
 #include <mutex>
 
+#include "../driver/sim/machine.h"
 #include "control.h"
-#include "machine.h"
 #include "source.h"
 
 namespace drivermon {

@@ -13,7 +13,11 @@ inline void NameThisThread(const char* name) {  // at most 15 characters (Linux)
 #if defined(_WIN32)
     wchar_t wide[16] = {};
     for (int i = 0; i < 15 && name[i] != '\0'; i++) wide[i] = static_cast<wchar_t>(name[i]);
-    SetThreadDescription(GetCurrentThread(), wide);
+    // Since Windows 10; the headers of mingw-w64 do not know it yet.
+    using SetDescription = HRESULT(WINAPI*)(HANDLE, const wchar_t*);
+    const FARPROC routine = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "SetThreadDescription");
+    if (routine != nullptr)
+        reinterpret_cast<SetDescription>(reinterpret_cast<void*>(routine))(GetCurrentThread(), wide);
 #elif defined(__APPLE__)
     pthread_setname_np(name);
 #elif defined(__linux__)
