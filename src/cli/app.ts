@@ -1,0 +1,138 @@
+// app.ts: `drivermon`: the window, and the core behind it.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { DEFAULT_SNAP_LENGTH } from '../protocol/layout.ts'
+import { assetsOfFolder } from '../server/assets.ts'
+import { startAppServer } from '../server/server.ts'
+import { openFileSubject } from '../session/file-subject.ts'
+import { Session } from '../session/session.ts'
+import type { Subject } from '../session/subject.ts'
+import { CommandError, type Io, writeOut } from './io.ts'
+import {
+  driverOption,
+  memoryOption,
+  rateOption,
+  seedOption,
+  snapLengthOption,
+  sourceKind,
+  sourceOption,
+  type TrafficOptions,
+  trafficOf,
+  wholeNumber,
+} from './options.ts'
+import { findShell, openBrowser, openWindow } from './shell.ts'
+
+/** What the simulated kernel shows if nothing else is asked for, so that the first screen is alive. */
+const SIM_DRIVERS = ['\\Driver\\AFD', '\\Driver\\DrivermonEcho']
+
+interface Options extends TrafficOptions {
+  driver?: string[]
+  port: number
+  open: boolean
+  shell?: string
+  snaplen: number
+  memory: number
+}
+
+export function addAppCommand(program: Command, io: Io): void {
+  program
+    .command('app', { isDefault: true })
+    .description('Open the window (the default command)')
+    .argument('[file]', 'a capture file to look at, instead of a live source')
+    .addOption(sourceOption())
+    .addOption(driverOption())
+    .addOption(
+      new Option('--port <n>', 'port on 127.0.0.1 (default: any free one)')
+        .argParser(wholeNumber(0, 65535))
+        .default(0, 'any free one'),
+    )
+    .option('--no-open', 'print the URL and open nothing')
+    .option('--shell <file>', 'the Neutralino binary that makes the window (or DRIVERMON_SHELL)')
+    .addOption(snapLengthOption().default(DEFAULT_SNAP_LENGTH))
+    .addOption(memoryOption(512))
+    .addOption(seedOption())
+    .addOption(rateOption())
+    .action((file: string | undefined, options: Options) => app(file, options, io))
+}
+
+async function app(file: string | undefined, options: Options, io: Io): Promise<void> {
+  const assets = loadAssets(io)
+  const { subject, close } = file === undefined ? openLive(options, io) : await openFile(file, options, io)
+  try {
+    const server = await startAppServer({ subject, assets, version: io.version, port: options.port })
+    try {
+      writeOut(io, `DriverMon ${server.url}\n`)
+      await show(server.url, options, io)
+    } finally {
+      await server.close()
+    }
+  } finally {
+    await close()
+  }
+}
+
+function loadAssets(io: Io): ReturnType<typeof assetsOfFolder> {
+  const folder = join(io.home, 'app')
+  if (!existsSync(join(folder, 'index.html'))) {
+    throw new CommandError(`the window's files are missing (${folder}). Build them: npm run build`)
+  }
+  return assetsOfFolder(folder)
+}
+
+interface Opened {
+  subject: Subject
+  close(): Promise<void>
+}
+
+function openLive(options: Options, io: Io): Opened {
+  const kind = sourceKind(options, io)
+  const session = new Session(io.openSource(kind), {
+    version: io.version,
+    budgetBytes: options.memory * 2 ** 20,
+    inputSnapLength: options.snaplen,
+    outputSnapLength: options.snaplen,
+    traffic: trafficOf(kind, options, 0),
+  })
+  const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
+  try {
+    for (const name of names) session.addDriver(name)
+    if (names.length > 0) session.start()
+  } catch (error) {
+    session.abort()
+    throw error
+  }
+  return { subject: session, close: () => session.close() }
+}
+
+async function openFile(file: string, options: Options, io: Io): Promise<Opened> {
+  const { subject, warnings } = await openFileSubject(file, options.memory * 2 ** 20)
+  for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
+  return { subject, close: async () => {} }
+}
+
+/** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */
+async function show(url: string, options: Options, io: Io): Promise<void> {
+  let interrupted!: () => void
+  const interruption = new Promise<void>((resolve) => {
+    interrupted = resolve
+  })
+  const end = io.onInterrupt(interrupted)
+  try {
+    const shell = options.open ? findShell(io, options.shell ?? io.env.DRIVERMON_SHELL) : null
+    if (shell === null) {
+      if (options.open) openBrowser(url, io.platform)
+      return await interruption
+    }
+    const window = openWindow(shell, url, join(io.home, 'app'))
+    const failure = await Promise.race([window.closed, interruption.then(() => null)])
+    window.close()
+    if (failure === null) return
+    io.err.write(`drivermon: ${failure}; the browser is opened instead\n`)
+    openBrowser(url, io.platform)
+    await interruption
+  } finally {
+    end()
+  }
+}

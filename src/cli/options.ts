@@ -1,0 +1,81 @@
+// options.ts: the options that several commands share, and how their texts become values.
+
+import { InvalidArgumentError, Option } from 'commander'
+import type { SimOptions } from '../../addon/binding.ts'
+import { MAX_SNAP_LENGTH } from '../protocol/layout.ts'
+import type { Io, SourceKind } from './io.ts'
+
+/** Requests per second that the simulated callers issue unless told otherwise: lively, and easy to follow. */
+const DEFAULT_RATE = 3000
+
+export interface SourceOptions {
+  source?: SourceKind
+}
+
+export interface TrafficOptions extends SourceOptions {
+  seed: number
+  rate: number
+}
+
+export function sourceOption(): Option {
+  return new Option(
+    '--source <kind>',
+    'where the requests come from (default: the device on Windows, else sim)',
+  ).choices(['device', 'sim'])
+}
+
+export function sourceKind(options: SourceOptions, io: Io): SourceKind {
+  return options.source ?? (io.platform === 'win32' ? 'device' : 'sim')
+}
+
+export function driverOption(): Option {
+  return new Option('--driver <name...>', 'drivers to watch: \\Driver\\AFD, or AFD for short')
+}
+
+export function snapLengthOption(): Option {
+  return new Option('--snaplen <bytes>', 'bytes kept of each input and output').argParser(
+    wholeNumber(0, MAX_SNAP_LENGTH),
+  )
+}
+
+export function seedOption(): Option {
+  return new Option('--seed <n>', 'sim: the same seed gives the same traffic')
+    .argParser(wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .default(1)
+}
+
+export function rateOption(): Option {
+  return new Option('--rate <n>', 'sim: requests per second, or max')
+    .argParser((text) => (text === 'max' ? 0 : wholeNumber(1, 1e9)(text)))
+    .default(DEFAULT_RATE)
+}
+
+export function trafficOf(kind: SourceKind, options: TrafficOptions, count: number): SimOptions | null {
+  return kind === 'sim' ? { seed: options.seed, rate: options.rate, count } : null
+}
+
+/** A size of memory, in megabytes. */
+export function memoryOption(defaultMegabytes: number): Option {
+  return new Option('--memory <megabytes>', 'how much memory rows may take; the oldest leave first')
+    .argParser(wholeNumber(16, 1 << 20))
+    .default(defaultMegabytes)
+}
+
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`It should be a whole number from ${least} to ${most}.`)
+    }
+    return value
+  }
+}
+
+/** Seconds, fractions allowed. */
+export function seconds(text: string): number {
+  const value = Number(text)
+  if (!/^\d*\.?\d+$/.test(text) || !(value > 0) || value > 1e6) {
+    throw new InvalidArgumentError('It should be a number of seconds.')
+  }
+  return value
+}

@@ -1,0 +1,261 @@
+// record.ts: `drivermon record`: captures into a file until told to stop, and says what it got.
+
+import { type Command, Option } from 'commander'
+import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
+import { DEFAULT_SNAP_LENGTH, LossReason } from '../protocol/layout.ts'
+import type { Losses } from '../protocol/records.ts'
+import { Session } from '../session/session.ts'
+import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
+import {
+  driverOption,
+  rateOption,
+  seconds,
+  seedOption,
+  snapLengthOption,
+  sourceKind,
+  sourceOption,
+  type TrafficOptions,
+  trafficOf,
+  wholeNumber,
+} from './options.ts'
+
+/** Rows only pair starts with ends here; they need not stay. */
+const BUDGET_BYTES = 64 << 20
+const WATCH_INTERVAL_MS = 50
+const PROGRESS_INTERVAL_MS = 250
+
+interface Options extends TrafficOptions {
+  driver: string[]
+  out: string
+  duration?: number
+  count?: number
+  snaplen: number
+  ring?: number
+  force?: boolean
+  json?: boolean
+  progress?: boolean
+}
+
+export interface Summary {
+  /** Requests whose start is in the file. */
+  requests: number
+  rows: number
+  dropped: { starts: Record<string, number>; ends: Record<string, number>; others: number }
+  /** Ends without a start and starts without an end. */
+  unpaired: number
+  seconds: number
+  bytes: number
+  file: string
+  /** Sim: requests that the simulated callers issued to the drivers watched. */
+  issued?: number
+}
+
+export function addRecordCommand(program: Command, io: Io): void {
+  program
+    .command('record')
+    .description('Capture the requests of drivers into a pcapng file; Ctrl-C ends it')
+    .addOption(driverOption().makeOptionMandatory())
+    .requiredOption('--out <file>', 'the capture file')
+    .addOption(sourceOption())
+    .addOption(new Option('--duration <seconds>', 'stop after so long').argParser(seconds))
+    .addOption(
+      new Option('--count <n>', 'stop after so many requests').argParser(
+        wholeNumber(1, Number.MAX_SAFE_INTEGER),
+      ),
+    )
+    .addOption(snapLengthOption().default(DEFAULT_SNAP_LENGTH))
+    .addOption(
+      new Option('--ring <kilobytes>', 'ring buffer per processor, a power of two').argParser(
+        wholeNumber(4, 1 << 18),
+      ),
+    )
+    .addOption(seedOption())
+    .addOption(rateOption())
+    .option('--force', 'overwrite the file if it exists')
+    .option('--json', 'print the summary as one JSON object')
+    .option('--progress', 'show progress on stderr even if it is no terminal')
+    .action((options: Options) => record(options, io))
+}
+
+async function record(options: Options, io: Io): Promise<void> {
+  const kind = sourceKind(options, io)
+  const session = new Session(io.openSource(kind), {
+    version: io.version,
+    budgetBytes: BUDGET_BYTES,
+    inputSnapLength: options.snaplen,
+    outputSnapLength: options.snaplen,
+    ...(options.ring === undefined ? {} : { ringBytes: options.ring * 1024 }),
+    traffic: trafficOf(kind, options, options.count ?? 0),
+  })
+  const problems: string[] = []
+  session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
+  const interruption = new Interruption(io)
+  const progress = new Progress(session, io, options.progress === true)
+  try {
+    for (const name of options.driver) session.addDriver(name)
+    await session.recordTo(options.out, options.force === true)
+    const began = performance.now()
+    session.start()
+    const file = session.state().recording
+    await reached(session, kind, options, interruption, progress)
+    const elapsed = (performance.now() - began) / 1000
+    await Promise.race([session.stop(), interruption.second])
+    progress.end()
+    if (interruption.count > 1) {
+      session.abort()
+      throw new CommandError('aborted: the end of the capture is missing in the file', 130)
+    }
+    if (problems.length > 0) throw new CommandError(problems.join('; '))
+    report(summaryOf(session, kind, elapsed, file), options, io)
+  } finally {
+    progress.end()
+    interruption.end()
+    if (interruption.count < 2) await session.close()
+  }
+}
+
+/** Resolves when the capture should end: by time, by number, by the user, or because it has ended by itself. */
+function reached(
+  session: Session,
+  kind: SourceKind,
+  options: Options,
+  interruption: Interruption,
+  progress: Progress,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const began = performance.now()
+    const timer = setInterval(look, WATCH_INTERVAL_MS)
+    void interruption.first.then(end)
+    function end(): void {
+      clearInterval(timer)
+      resolve()
+    }
+    function look(): void {
+      progress.show()
+      if (over(session, kind, options, (performance.now() - began) / 1000)) end()
+    }
+  })
+}
+
+function over(session: Session, kind: SourceKind, options: Options, elapsed: number): boolean {
+  const { running, recording } = session.state()
+  if (!running || recording === '') return true
+  if (options.duration !== undefined && elapsed >= options.duration) return true
+  if (options.count === undefined) return false
+  // On the sim the callers themselves stop after so many: exactly those are awaited.
+  return kind === 'sim' ? !session.trafficRunning() : requestsOf(session) >= options.count
+}
+
+function requestsOf(session: Session): number {
+  return session.capture.endRow - session.capture.unpairedEnds
+}
+
+function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: string): Summary {
+  const { capture } = session
+  const watched = session.state().drivers.map(({ name }) => name.toLowerCase())
+  const summary: Summary = {
+    requests: requestsOf(session),
+    rows: capture.endRow,
+    dropped: droppedOf(session.counters?.drops ?? capture.losses),
+    unpaired: capture.unpairedEnds + capture.inFlight,
+    seconds: Math.round(elapsed * 1000) / 1000,
+    bytes: session.recordedBytes,
+    file,
+  }
+  if (kind === 'sim') {
+    summary.issued = Object.entries(session.issued())
+      .filter(([name]) => watched.includes(name.toLowerCase()))
+      .reduce((sum, [, count]) => sum + count, 0)
+  }
+  return summary
+}
+
+function droppedOf(losses: Losses): Summary['dropped'] {
+  const byReason = (counts: number[]) =>
+    Object.fromEntries(
+      Object.entries(LossReason).map(([name, reason]) => [
+        name[0].toLowerCase() + name.slice(1),
+        counts[reason],
+      ]),
+    )
+  return { starts: byReason(losses.starts), ends: byReason(losses.ends), others: losses.others }
+}
+
+function report(summary: Summary, options: Options, io: Io): void {
+  if (options.json) {
+    writeOut(io, `${JSON.stringify(summary)}\n`)
+    return
+  }
+  const lines = [
+    `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${summary.file}`,
+    `${describeDrops(summary.dropped)}; ${formatCount(summary.unpaired)} unpaired`,
+  ]
+  if (summary.issued !== undefined)
+    lines.push(`${formatCount(summary.issued)} issued by the simulated callers`)
+  writeOut(io, `${lines.join('\n')}\n`)
+}
+
+function describeDrops(dropped: Summary['dropped']): string {
+  const parts: string[] = []
+  for (const [kind, counts] of [
+    ['starts', dropped.starts],
+    ['ends', dropped.ends],
+  ] as const) {
+    for (const [reason, count] of Object.entries(counts)) {
+      if (count > 0) parts.push(`${formatCount(count)} ${kind} (${reason})`)
+    }
+  }
+  if (dropped.others > 0) parts.push(`${formatCount(dropped.others)} others`)
+  return parts.length === 0 ? 'nothing dropped' : `dropped: ${parts.join(', ')}`
+}
+
+/** Ctrl-C: the first ends the capture, the second ends the waiting for its end. */
+class Interruption {
+  count = 0
+  readonly first: Promise<void>
+  readonly second: Promise<void>
+  readonly end: () => void
+
+  constructor(io: Io) {
+    const resolvers: (() => void)[] = []
+    this.first = new Promise((resolve) => resolvers.push(resolve))
+    this.second = new Promise((resolve) => resolvers.push(resolve))
+    this.end = io.onInterrupt(() => resolvers[this.count++]?.())
+  }
+}
+
+/** One line on stderr that keeps changing; on no terminal, one line a second. */
+class Progress {
+  #session: Session
+  #io: Io
+  #active: boolean
+  #shownAt = performance.now()
+  #shownRequests = 0
+  #open = false
+
+  constructor(session: Session, io: Io, always: boolean) {
+    this.#session = session
+    this.#io = io
+    this.#active = always || io.err.isTTY
+  }
+
+  show(): void {
+    const now = performance.now()
+    const interval = this.#io.err.isTTY ? PROGRESS_INTERVAL_MS : 1000
+    if (!this.#active || now - this.#shownAt < interval) return
+    const requests = requestsOf(this.#session)
+    const rate = ((requests - this.#shownRequests) * 1000) / (now - this.#shownAt)
+    this.#shownAt = now
+    this.#shownRequests = requests
+    const { droppedStarts, droppedEnds, droppedOthers, recordedBytes } = this.#session.gauges()
+    const dropped = [...droppedStarts, ...droppedEnds, droppedOthers].reduce((sum, each) => sum + each, 0)
+    const text = `${formatRate(rate)}  ${formatCount(requests)} requests  ${formatCount(dropped)} dropped  ${formatBytes(recordedBytes)}`
+    this.#open = this.#io.err.isTTY
+    this.#io.err.write(this.#open ? `\r${text}\x1b[K` : `${text}\n`)
+  }
+
+  end(): void {
+    if (this.#open) this.#io.err.write('\r\x1b[K')
+    this.#open = false
+  }
+}

@@ -1,0 +1,85 @@
+// stats.ts: `drivermon stats`: what a capture file says per driver and function.
+
+import type { Command } from 'commander'
+import { functionName } from '../formats/irp-names.ts'
+import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
+import type { Capture, FunctionStatistics } from '../model/capture.ts'
+import { LossReason } from '../protocol/layout.ts'
+import { loadCaptureFile } from '../session/capture-file.ts'
+import { type Io, writeOut } from './io.ts'
+import { type Column, formatTable } from './table.ts'
+
+/** Statistics cover rows that have left, so rows need little room: enough to pair starts with ends. */
+const BUDGET_BYTES = 64 << 20
+
+interface Options {
+  json?: boolean
+}
+
+export function addStatsCommand(program: Command, io: Io): void {
+  program
+    .command('stats')
+    .description('Count the requests of a capture file, per driver and function')
+    .argument('<file>', 'a capture file')
+    .option('--json', 'as a JSON object; latencies in nanoseconds')
+    .action((file: string, options: Options) => stats(file, options, io))
+}
+
+const COLUMNS: Column[] = [
+  { title: 'DRIVER', align: 'left' },
+  { title: 'FUNCTION', align: 'left' },
+  { title: 'COUNT', align: 'right' },
+  { title: 'ERRORS', align: 'right' },
+  { title: 'CANCELLED', align: 'right' },
+  { title: 'PENDED', align: 'right' },
+  { title: 'IN FLIGHT', align: 'right' },
+  { title: 'BYTES IN', align: 'right' },
+  { title: 'BYTES OUT', align: 'right' },
+  { title: 'P50', align: 'right' },
+  { title: 'P99', align: 'right' },
+  { title: 'MAX', align: 'right' },
+]
+
+async function stats(file: string, options: Options, io: Io): Promise<void> {
+  const { capture, info, warnings } = await loadCaptureFile(file, { budgetBytes: BUDGET_BYTES })
+  for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
+  const nanoseconds = (ticks: number) => (ticks * 1e9) / info.ticksPerSecond
+  const functions = capture.stats()
+  if (options.json) {
+    const shown = functions.map((each) => ({
+      ...each,
+      functionName: functionName(each.function),
+      p50: jsonNumber(nanoseconds(each.p50)),
+      p99: jsonNumber(nanoseconds(each.p99)),
+      max: jsonNumber(nanoseconds(each.max)),
+    }))
+    const { losses, unpairedEnds } = capture
+    writeOut(io, `${JSON.stringify({ source: info.source, functions: shown, losses, unpairedEnds })}\n`)
+    return
+  }
+  const line = (each: FunctionStatistics) => [
+    each.driverName,
+    functionName(each.function),
+    ...[each.count, each.errors, each.cancelled, each.pended, each.inFlight].map(formatCount),
+    ...[each.bytesIn, each.bytesOut].map(formatBytes),
+    ...[each.p50, each.p99, each.max].map((ticks) => formatDuration(nanoseconds(ticks))),
+  ]
+  writeOut(io, formatTable(COLUMNS, functions.map(line)))
+  writeOut(io, `\n${info.os}; ${describeLosses(capture)}\n`)
+}
+
+function describeLosses(capture: Capture): string {
+  const { starts, ends, others } = capture.losses
+  const parts = Object.entries(LossReason)
+    .filter(([, reason]) => starts[reason] + ends[reason] > 0)
+    .map(
+      ([name, reason]) => `${name} ${formatCount(starts[reason])} starts, ${formatCount(ends[reason])} ends`,
+    )
+  if (others > 0) parts.push(`${formatCount(others)} others`)
+  if (capture.unpairedEnds > 0) parts.push(`${formatCount(capture.unpairedEnds)} ends without a start`)
+  return parts.length === 0 ? 'nothing dropped' : `dropped: ${parts.join('; ')}`
+}
+
+function jsonNumber(value: number): number | null {
+  return Number.isNaN(value) ? null : value
+}

@@ -1,0 +1,111 @@
+// file-subject.ts: a capture file as something to look at: like a session that has stopped, and cannot be started.
+
+import { basename } from 'node:path'
+import type { CaptureInfo } from '../formats/capture-info.ts'
+import type { Capture } from '../model/capture.ts'
+import { LATENCY_BUCKETS } from '../protocol/layout.ts'
+import type { DriverEntry, SessionState } from '../protocol/wire.ts'
+import { loadCaptureFile } from './capture-file.ts'
+import { SessionError } from './session.ts'
+import type { Gauges, Subject } from './subject.ts'
+
+export async function openFileSubject(
+  path: string,
+  budgetBytes: number,
+): Promise<{ subject: Subject; warnings: string[] }> {
+  const { capture, info, warnings } = await loadCaptureFile(path, { budgetBytes })
+  return { subject: new FileSubject(path, info, capture), warnings }
+}
+
+class FileSubject implements Subject {
+  readonly capture: Capture
+  #path: string
+  #info: CaptureInfo
+  #gauges: Gauges
+
+  constructor(path: string, info: CaptureInfo, capture: Capture) {
+    this.#path = path
+    this.#info = info
+    this.capture = capture
+    this.#gauges = finalGauges(info, capture)
+  }
+
+  state(): SessionState {
+    const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.#info
+    return {
+      source: 'file',
+      sourceLabel: `${basename(this.#path)} (${this.#info.os})`,
+      running: false,
+      drivers: [...this.capture.drivers].map(([driverId, name]) => ({ name, driverId })),
+      recording: '',
+      driverVersion: '',
+      ticksPerSecond,
+      anchorTicks,
+      anchorUtcMs,
+    }
+  }
+
+  gauges(): Gauges {
+    return this.#gauges
+  }
+
+  subscribe(): () => void {
+    return () => {}
+  }
+
+  drivers(): DriverEntry[] {
+    return [...this.capture.drivers.values()].map((name) => ({
+      name,
+      displayName: '',
+      hooked: false,
+      warning: '',
+    }))
+  }
+
+  addDriver(): never {
+    throw notLive()
+  }
+  removeDriver(): never {
+    throw notLive()
+  }
+  start(): never {
+    throw notLive()
+  }
+  async stop(): Promise<void> {}
+  clear(): never {
+    throw notLive()
+  }
+  record(): Promise<void> {
+    return Promise.reject(notLive())
+  }
+  async stopRecord(): Promise<void> {}
+}
+
+function notLive(): SessionError {
+  return new SessionError('This is a capture file; to watch drivers, start DriverMon without one.')
+}
+
+function finalGauges(info: CaptureInfo, capture: Capture): Gauges {
+  const { losses } = capture
+  return {
+    at: info.anchorTicks,
+    functions: capture
+      .stats()
+      .map((each) => [
+        each.driverId,
+        each.function,
+        each.count,
+        each.errors,
+        each.pended,
+        each.bytesIn,
+        each.bytesOut,
+      ]),
+    latency: new Array<number>(LATENCY_BUCKETS).fill(0),
+    droppedStarts: losses.starts,
+    droppedEnds: losses.ends,
+    droppedOthers: losses.others,
+    ringUsed: 0,
+    ringSize: 0,
+    recordedBytes: 0,
+  }
+}
