@@ -1,0 +1,30 @@
+// column-layout.ts: which columns there are room for, and how wide each is.
+//
+// A column keeps the width that a person gave it; the others give way, each down to its minimum, before the grid
+// scrolls sideways. The last visible column takes what is left over.
+
+export interface ColumnSize {
+  id: string
+  width: number
+  min: number
+}
+
+export const SMALLEST_WIDTH = 32
+
+export function layoutColumns(
+  columns: readonly ColumnSize[],
+  chosen: Readonly<Record<string, number>>,
+  available: number,
+): number[] {
+  const widths = columns.map((column) => chosen[column.id] ?? column.width)
+  const slack = columns.map((column, i) => (chosen[column.id] === undefined ? widths[i]! - column.min : 0))
+  const excess = widths.reduce((sum, width) => sum + width, 0) - available
+  const totalSlack = slack.reduce((sum, width) => sum + width, 0)
+  if (excess > 0 && totalSlack > 0) {
+    const part = Math.min(1, excess / totalSlack)
+    for (let i = 0; i < widths.length; i++) widths[i]! -= Math.ceil(slack[i]! * part)
+  }
+  const rest = available - widths.reduce((sum, width) => sum + width, 0)
+  if (rest > 0 && widths.length > 0) widths[widths.length - 1]! += rest
+  return widths
+}

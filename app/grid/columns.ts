@@ -1,0 +1,77 @@
+// columns.ts: the grid's columns: what each says of a row, how the core calls it when it sorts, how wide it is.
+
+import { statusSeverity } from '../../src/formats/ntstatus.ts'
+import { RequestFlags } from '../../src/protocol/layout.ts'
+import { RowState } from '../../src/protocol/wire.ts'
+import type { RowWindow } from '../rows/row-window.ts'
+import type { RowText } from '../text/row-text.ts'
+import { functionColour } from '../text/function-colours.ts'
+import type { ColumnSize } from './column-layout.ts'
+
+export interface Column extends ColumnSize {
+  title: string
+  /** The name of the field in src/model/fields.ts. */
+  field: string
+  className: string
+  text(window: RowWindow, row: number): string
+}
+
+/** How a whole row looks. */
+export interface RowLook {
+  className: string
+  /** Number of its function's colour. */
+  mark: number
+  /** Length of the duration's bar, 0 … 1. */
+  bar: number
+}
+
+export function gridColumns(text: RowText): Column[] {
+  return [
+    column('time', 'Time', 'time', 132, 112, 'mono', text.time),
+    column('driver', 'Driver', 'driver', 92, 56, '', text.driver),
+    column('process', 'Process', 'process', 140, 92, '', text.process),
+    column('pid', 'PID', 'pid', 58, 46, 'number', text.processId),
+    column('tid', 'TID', 'tid', 58, 46, 'number', text.threadId),
+    column('function', 'Function', 'major', 196, 130, 'function', text.functionName),
+    column('operation', 'Operation', 'ioctl', 184, 120, 'mono', text.operation),
+    column('status', 'Status', 'status', 190, 130, 'status', text.status),
+    column('duration', 'Duration', 'latency', 92, 76, 'number duration', text.duration),
+    column('in', 'In', 'inputLength', 66, 46, 'number', text.input),
+    column('out', 'Out', 'outputLength', 66, 46, 'number', text.output),
+    column('details', 'Details', 'detail', 160, 80, 'details', text.details),
+  ]
+}
+
+function column(
+  id: string,
+  title: string,
+  field: string,
+  width: number,
+  min: number,
+  kind: string,
+  text: Column['text'],
+): Column {
+  return { id, title, field, width, min, className: `cell ${kind}`, text }
+}
+
+/** The longest duration bar stands for this many seconds; the shortest for a ten-millionth of that. */
+const FULL_BAR_SECONDS = 10
+
+export function rowLook(window: RowWindow, row: number, selected: boolean, ticksPerSecond: number): RowLook {
+  const state = window.state(row)
+  const inFlight = state === RowState.InFlight
+  const kind = inFlight ? 'in-flight' : state === RowState.EndLost ? 'lost' : statusSeverity(window.status(row))
+  const pended = window.flags(row) & RequestFlags.Pended ? ' pended' : ''
+  const seconds = inFlight ? FULL_BAR_SECONDS : window.latency(row) / ticksPerSecond
+  return {
+    className: `row ${kind}${pended}${selected ? ' selected' : ''}`,
+    mark: functionColour(window.functionIndex(row)),
+    bar: durationBar(seconds),
+  }
+}
+
+function durationBar(seconds: number): number {
+  if (!(seconds > 0)) return 0
+  const decades = Math.log10(seconds / FULL_BAR_SECONDS) / 7 + 1
+  return Math.round(Math.min(1, Math.max(0.04, decades)) * 100) / 100
+}

@@ -1,0 +1,7 @@
+// dialogs.ts: which dialog is open. At most one is.
+
+import { signal } from '@preact/signals'
+
+export type DialogName = 'drivers' | 'record' | 'shortcuts'
+
+export const openDialog = signal<DialogName | null>(null)

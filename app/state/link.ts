@@ -1,0 +1,140 @@
+// link.ts: the page's end of the worker: frames arrive here and become signals; commands leave from here.
+//
+// Rows and charts are no signals: they come many times a second and have one reader each, which draws at its turn.
+
+import { signal } from '@preact/signals'
+import { proxy, type Remote, wrap } from 'comlink'
+import type { DriverId, RowId } from '../../src/protocol/ids.ts'
+import type { DriverEntry, SessionState } from '../../src/protocol/wire.ts'
+import { RowWindow } from '../rows/row-window.ts'
+import type { ChartsFrame, Command, ConnectionState, Detail, Frame, Status, View, WorkerApi } from '../worker/frames.ts'
+import { turns } from './turns.ts'
+
+export const connection = signal<ConnectionState>({ kind: 'connecting' })
+export const session = signal<SessionState | null>(null)
+export const status = signal<Status | null>(null)
+export const drivers = signal<DriverEntry[] | null>(null)
+/** Something asked for did not work. Stays until it is dismissed or something else is tried. */
+export const problem = signal('')
+export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(null)
+export const selectedRow = signal<RowId | null>(null)
+/** null = nothing selected, or on its way; `gone` = the row has left the store. */
+export const detail = signal<{ row: RowId; detail: Detail | null } | null>(null)
+
+/** Strings that rows carry as numbers. */
+export const names = {
+  drivers: new Map<DriverId, string>(),
+  processes: new Map<number, string>(),
+  details: new Map<number, string>(),
+}
+
+/** The newest window and picture. `subscribe` with a draw function to get a turn whenever they change. */
+export const live = {
+  rows: null as RowWindow | null,
+  charts: null as ChartsFrame | null,
+}
+
+type Channel = 'rows' | 'charts'
+const readers: Record<Channel, Set<() => void>> = { rows: new Set(), charts: new Set() }
+
+/** Gives `draw` a turn after each change of the channel, until the returned function is called. */
+export function subscribe(channel: Channel, draw: () => void): () => void {
+  readers[channel].add(draw)
+  if (live[channel]) turns.mark(draw)
+  return () => {
+    readers[channel].delete(draw)
+    turns.drop(draw)
+  }
+}
+
+let worker: Remote<WorkerApi>
+
+export function openLink(): void {
+  worker = wrap<WorkerApi>(
+    new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module', name: 'core-client' }),
+  )
+  const url = new URL('ws', location.href)
+  url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
+  url.search = ''
+  void worker.connect(url.href, proxy(take))
+}
+
+export function command(message: Command): void {
+  problem.value = ''
+  void worker.command(message)
+}
+
+export function look(view: View): void {
+  void worker.look(view)
+}
+
+export function reconnect(): void {
+  void worker.reconnect()
+}
+
+export function select(row: RowId | null): void {
+  selectedRow.value = row
+  if (row === null) detail.value = null
+  else void worker.detail(row)
+}
+
+/** Asks again for the selected row: it has ended since. */
+export function refreshDetail(): void {
+  if (selectedRow.value !== null) void worker.detail(selectedRow.value)
+}
+
+function take(frame: Frame): void {
+  switch (frame.type) {
+    case 'connection':
+      if (frame.state.kind === 'open') forget()
+      connection.value = frame.state
+      return
+    case 'state':
+      session.value = frame.state
+      return
+    case 'status':
+      status.value = frame.status
+      return
+    case 'drivers':
+      drivers.value = frame.drivers
+      return
+    case 'names':
+      for (const [id, name] of frame.names.drivers) names.drivers.set(id, name)
+      for (const [id, name] of frame.names.processes) names.processes.set(id, name)
+      for (const [id, name] of frame.names.details) names.details.set(id, name)
+      return publish('rows')
+    case 'rows':
+      live.rows = RowWindow.decode(frame.buffer)
+      return publish('rows')
+    case 'charts':
+      live.charts = frame
+      return publish('charts')
+    case 'detail':
+      if (frame.row === selectedRow.peek()) detail.value = { row: frame.row, detail: frame.detail }
+      return
+    case 'filterError':
+      filterProblem.value = frame
+      return
+    case 'error':
+      problem.value = frame.message
+      return
+  }
+}
+
+/** A new connection may be to a new core: its numbers and names are its own. */
+function forget(): void {
+  names.drivers.clear()
+  names.processes.clear()
+  names.details.clear()
+  live.rows = null
+  live.charts = null
+  drivers.value = null
+  problem.value = ''
+  select(null)
+  publish('rows')
+  publish('charts')
+}
+
+function publish(channel: Channel): void {
+  for (const draw of readers[channel]) turns.mark(draw)
+}

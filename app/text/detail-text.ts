@@ -1,0 +1,165 @@
+// detail-text.ts: the selected request in words: title, course in time, and fields with what their numbers mean.
+
+import {
+  ACCESSES,
+  controlCodeParts,
+  describeIoctl,
+  deviceTypeName,
+  METHODS,
+} from '../../src/formats/ioctl.ts'
+import { carriesControlCode, functionFullName, functionIndex, Major, minorName } from '../../src/formats/irp-names.ts'
+import { statusName, statusSeverity } from '../../src/formats/ntstatus.ts'
+import { type Clock, formatCount, formatDuration, formatHex, formatTime, ticksToNs } from '../../src/formats/values.ts'
+import { RequestFlags } from '../../src/protocol/layout.ts'
+import type { Detail } from '../worker/frames.ts'
+import { functionColour } from './function-colours.ts'
+
+export interface DetailField {
+  name: string
+  value: string
+  extra?: string
+  tone?: string
+  mono?: boolean
+}
+
+export interface DetailText {
+  title: string
+  code: string
+  colour: number
+  /** How the request went: decides how its line in time is drawn. */
+  course: 'at-once' | 'pended' | 'in-flight' | 'failed'
+  steps: string[]
+  fields: DetailField[]
+}
+
+const FLAG_NAMES: [number, string][] = [
+  [RequestFlags.Synchronous, 'synchronous'],
+  [RequestFlags.Pended, 'pended'],
+  [RequestFlags.Cancelled, 'cancelled'],
+  [RequestFlags.FellThrough, 'fell through to an IRP'],
+  [RequestFlags.Paging, 'paging I/O'],
+  [RequestFlags.Associated, 'associated'],
+  [RequestFlags.Unseen, 'completion unseen'],
+  [RequestFlags.Uncaptured, 'completion not recorded'],
+]
+
+// Bytes are what Information counts for these; elsewhere it is whatever the driver means by it.
+const INFORMATION_IS_BYTES: readonly number[] = [
+  Major.READ,
+  Major.WRITE,
+  Major.DEVICE_CONTROL,
+  Major.FILE_SYSTEM_CONTROL,
+]
+
+export function describe(row: Detail, clock: Clock): DetailText {
+  const fn = functionIndex(row.major, row.fastIo ? RequestFlags.FastIo : 0)
+  const isControl = carriesControlCode(fn)
+  const minor = minorName(fn, row.minor)
+  return {
+    title: isControl ? describeIoctl(row.code) : functionFullName(fn) + (minor ? ` · ${minor}` : ''),
+    code: isControl ? formatHex(row.code, 8) : '',
+    colour: functionColour(fn),
+    course: courseOf(row),
+    steps: steps(row, clock),
+    fields: [
+      ...outcome(row),
+      { name: 'Function', value: functionFullName(fn) + (minor ? ` · ${minor}` : '') },
+      ...(isControl ? [controlCodeField(row.code)] : []),
+      ...parameters(row),
+      {
+        name: 'Requestor',
+        value: `${row.processName || 'process'} ${row.processId} / ${row.threadId}`,
+        extra: `${row.requestorMode === 1 ? 'user' : 'kernel'} mode, IRQL ${row.irql}, CPU ${row.startProcessor}`,
+      },
+      ...(row.requestorProcessId !== 0 && row.requestorProcessId !== row.processId
+        ? [{ name: 'On behalf of', value: `${row.requestorProcessName} ${row.requestorProcessId}` }]
+        : []),
+      ...(row.end ? [endedIn(row, row.end)] : []),
+      { name: 'Arrived', value: formatTime(row.arrival, clock, -new Date().getTimezoneOffset()), mono: true },
+      { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
+      ...(row.fastIo ? [] : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
+      { name: 'File object', value: row.fileObject, mono: true },
+      { name: 'Flags', value: FLAG_NAMES.flatMap(([bit, name]) => (row.flags & bit ? [name] : [])).join(', ') || 'none' },
+    ],
+  }
+}
+
+function courseOf(row: Detail): DetailText['course'] {
+  if (!row.end) return 'in-flight'
+  if (statusSeverity(row.end.status) === 'error') return 'failed'
+  return row.flags & RequestFlags.Pended ? 'pended' : 'at-once'
+}
+
+function steps(row: Detail, clock: Clock): string[] {
+  if (!row.end) return ['arrived', 'in flight']
+  const took = formatDuration(ticksToNs(row.end.completion - row.arrival, clock.ticksPerSecond))
+  const cpu = row.end.processor === row.startProcessor ? '' : ', other CPU'
+  return row.flags & RequestFlags.Pended ? ['arrived', 'pended', `completed ${took}${cpu}`] : ['arrived', `completed ${took}${cpu}`]
+}
+
+function outcome(row: Detail): DetailField[] {
+  if (!row.end) return [{ name: 'Status', value: 'in flight', tone: 'warning' }]
+  const { status, information } = row.end
+  const severity = statusSeverity(status)
+  const tone = severity === 'error' ? 'error' : severity === 'warning' ? 'warning' : 'ok'
+  const isBytes = INFORMATION_IS_BYTES.includes(row.major) && !row.fastIo
+  return [
+    { name: 'Status', value: statusName(status), extra: formatHex(status, 8), tone },
+    {
+      name: 'Information',
+      value: isBytes ? `${formatCount(Number(information))} bytes` : information,
+    },
+  ]
+}
+
+function controlCodeField(code: number): DetailField {
+  const parts = controlCodeParts(code)
+  return {
+    name: 'Code',
+    value: `${deviceTypeName(parts.deviceType)} · function ${formatHex(parts.function)} · METHOD_${METHODS[parts.method]}`,
+    extra: `access ${ACCESSES[parts.access]}`,
+  }
+}
+
+function parameters(row: Detail): DetailField[] {
+  const lengths: DetailField = {
+    name: 'Buffers',
+    value: `in ${formatCount(row.inputLength)} · out ${formatCount(row.outputLength)} bytes`,
+  }
+  if (row.fastIo) return [lengths]
+  if (row.major === Major.CREATE) return createFields(row)
+  if (row.major === Major.READ || row.major === Major.WRITE)
+    return [lengths, { name: 'Offset', value: formatCount(Number(row.byteOffset)), extra: formatHex(BigInt(row.byteOffset)) }]
+  return row.inputLength + row.outputLength > 0 ? [lengths] : []
+}
+
+const DISPOSITIONS = ['supersede', 'open', 'create', 'open or create', 'overwrite', 'overwrite or create']
+
+/** CREATE packs its parameters into `code` and `byteOffset` (record.h). */
+function createFields(row: Detail): DetailField[] {
+  const packed = BigInt(row.byteOffset)
+  const share = Number((packed >> 32n) & 7n)
+  const shares = ['read', 'write', 'delete'].filter((_, bit) => share & (1 << bit))
+  return [
+    {
+      name: 'Disposition',
+      value: DISPOSITIONS[row.code >>> 24] ?? String(row.code >>> 24),
+      extra: `options ${formatHex(row.code & 0xffffff, 6)}`,
+    },
+    {
+      name: 'Access',
+      value: formatHex(packed & 0xffffffffn, 8),
+      extra: `share ${shares.join(', ') || 'nothing'}`,
+      mono: true,
+    },
+  ]
+}
+
+function endedIn(row: Detail, end: NonNullable<Detail['end']>): DetailField {
+  const same = end.processId === row.processId && end.threadId === row.threadId
+  return {
+    name: 'Completed in',
+    value: same ? 'the same thread' : `${end.processName || 'process'} ${end.processId} / ${end.threadId}`,
+    extra: `IRQL ${end.irql}, CPU ${end.processor}`,
+  }
+}

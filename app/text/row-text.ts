@@ -1,0 +1,81 @@
+// row-text.ts: what a row says, column by column: numbers from the window, names from src/formats and the core.
+
+import { describeIoctl } from '../../src/formats/ioctl.ts'
+import { carriesControlCode, functionName, minorName } from '../../src/formats/irp-names.ts'
+import { statusName } from '../../src/formats/ntstatus.ts'
+import { formatCount, formatDuration, formatTime, ticksToNs } from '../../src/formats/values.ts'
+import type { DriverId, Ticks } from '../../src/protocol/ids.ts'
+import { RequestFlags } from '../../src/protocol/layout.ts'
+import { RowState, type SessionState } from '../../src/protocol/wire.ts'
+import type { RowWindow } from '../rows/row-window.ts'
+
+export interface RowNames {
+  drivers: ReadonlyMap<DriverId, string>
+  processes: ReadonlyMap<number, string>
+  details: ReadonlyMap<number, string>
+}
+
+type Clock = Pick<SessionState, 'ticksPerSecond' | 'anchorTicks' | 'anchorUtcMs'>
+
+export class RowText {
+  clock: Clock = { ticksPerSecond: 1e7, anchorTicks: 0 as Ticks, anchorUtcMs: 0 }
+  /** The newest time known of the driver's clock: what is in flight has been so until now. */
+  now = 0
+  /** Minutes that local time is ahead of UTC. */
+  private readonly offset = -new Date().getTimezoneOffset()
+
+  constructor(private readonly names: RowNames) {}
+
+  // To the microsecond: the seventh digit is noise in a list; the detail pane has it.
+  time = (rows: RowWindow, row: number): string => formatTime(rows.arrival(row), this.clock, this.offset).slice(0, -1)
+
+  driver = (rows: RowWindow, row: number): string => shortDriverName(this.names.drivers.get(rows.driverId(row)) ?? '')
+
+  process = (rows: RowWindow, row: number): string => this.names.processes.get(rows.process(row)) ?? ''
+
+  processId = (rows: RowWindow, row: number): string => String(rows.processId(row))
+
+  threadId = (rows: RowWindow, row: number): string => String(rows.threadId(row))
+
+  functionName = (rows: RowWindow, row: number): string => functionName(rows.functionIndex(row))
+
+  operation = (rows: RowWindow, row: number): string => {
+    const fn = rows.functionIndex(row)
+    return carriesControlCode(fn) ? describeIoctl(rows.code(row)) : minorName(fn, rows.minor(row))
+  }
+
+  status = (rows: RowWindow, row: number): string => {
+    switch (rows.state(row)) {
+      case RowState.InFlight:
+        return 'in flight'
+      case RowState.EndLost:
+        return 'end lost'
+      case RowState.Unseen:
+        return `${statusName(rows.status(row))} (end unseen)`
+      default:
+        return rows.flags(row) & RequestFlags.FellThrough ? 'fell through to an IRP' : statusName(rows.status(row))
+    }
+  }
+
+  duration = (rows: RowWindow, row: number): string => {
+    const { ticksPerSecond } = this.clock
+    if (rows.state(row) !== RowState.InFlight) return formatDuration(ticksToNs(rows.latency(row), ticksPerSecond))
+    const age = this.now - rows.arrival(row)
+    return age > 0 ? `${formatDuration(ticksToNs(age, ticksPerSecond))} …` : '…'
+  }
+
+  input = (rows: RowWindow, row: number): string => size(rows.inputLength(row))
+
+  output = (rows: RowWindow, row: number): string => size(rows.outputLength(row))
+
+  details = (rows: RowWindow, row: number): string => this.names.details.get(rows.detail(row)) ?? ''
+}
+
+/** `AFD` for `\Driver\AFD`: what a column has room for. */
+export function shortDriverName(name: string): string {
+  return name.slice(name.lastIndexOf('\\') + 1)
+}
+
+function size(bytes: number): string {
+  return bytes === 0 ? '' : formatCount(bytes)
+}

@@ -1,0 +1,91 @@
+// App.tsx: the window: header, charts, grid, detail, status; and the dialog that is open, if any.
+
+import { useEffect } from 'preact/hooks'
+import { openDialog } from '../state/dialogs.ts'
+import { problem } from '../state/link.ts'
+import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
+import { Charts } from './Charts.tsx'
+import { DetailPane } from './DetailPane.tsx'
+import { DriverPicker } from './DriverPicker.tsx'
+import { GridPanel } from './GridPanel.tsx'
+import { Header } from './Header.tsx'
+import { Icon } from './Icon.tsx'
+import { RecordDialog } from './RecordDialog.tsx'
+import { ShortcutsDialog } from './ShortcutsDialog.tsx'
+import { Splitter } from './Splitter.tsx'
+import { StatusBar } from './StatusBar.tsx'
+import { listenForShortcuts } from './shortcuts.ts'
+
+/** Height that the grid keeps, whatever the other panels ask for. */
+const LEAST_GRID_PX = 150
+
+export function App() {
+  useEffect(listenForShortcuts, [])
+  return (
+    <div
+      class="app"
+      style={{
+        '--charts-height': chartsOpen.value ? `${chartsHeight.value}px` : '0px',
+        '--detail-height': detailOpen.value ? `${detailHeight.value}px` : '0px',
+      }}
+    >
+      <Header />
+      <Problem />
+      {chartsOpen.value && (
+        <>
+          <Charts />
+          <Splitter
+            label="Height of the charts"
+            size={chartsHeight}
+            min={132}
+            max={() => spaceFor(detailOpen.value ? detailHeight.value : 0)}
+            direction={1}
+          />
+        </>
+      )}
+      <GridPanel />
+      {detailOpen.value && (
+        <>
+          <Splitter
+            label="Height of the details"
+            size={detailHeight}
+            min={120}
+            max={() => spaceFor(chartsOpen.value ? chartsHeight.value : 0)}
+            direction={-1}
+          />
+          <DetailPane />
+        </>
+      )}
+      <StatusBar />
+      {openDialog.value === 'drivers' && <DriverPicker />}
+      {openDialog.value === 'record' && <RecordDialog />}
+      {openDialog.value === 'shortcuts' && <ShortcutsDialog />}
+    </div>
+  )
+}
+
+function Problem() {
+  // The dialog in which something was tried shows what came of it.
+  if (!problem.value || openDialog.value) return null
+  return (
+    <div class="notice error" role="alert">
+      <Icon name="warning" />
+      <span>{problem.value}</span>
+      <button
+        type="button"
+        class="button quiet"
+        aria-label="Dismiss"
+        onClick={() => {
+          problem.value = ''
+        }}
+      >
+        <Icon name="close" />
+      </button>
+    </div>
+  )
+}
+
+function spaceFor(otherPanel: number): number {
+  const bars = 44 + 24 + 10
+  return innerHeight - bars - otherPanel - LEAST_GRID_PX
+}

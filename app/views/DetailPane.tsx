@@ -1,0 +1,93 @@
+// DetailPane.tsx: everything about the selected request: its course, its fields, its bytes.
+
+import { formatCount } from '../../src/formats/values.ts'
+import { detail, selectedRow, session } from '../state/link.ts'
+import { describe } from '../text/detail-text.ts'
+import type { Detail, PayloadBytes } from '../worker/frames.ts'
+import { HexView } from './HexView.tsx'
+
+export function DetailPane() {
+  const shown = detail.value
+  if (selectedRow.value === null) return <Hint text="Select a request to see its fields and bytes." />
+  if (!shown) return <Hint text="…" />
+  if (!shown.detail) return <Hint text="This request has left the store; it is still in the capture file, if one was recorded." />
+  return (
+    <section class="detail" aria-label="Selected request">
+      <Fields detail={shown.detail} />
+      <PayloadPanel
+        key={`in-${shown.row}`}
+        title={shown.detail.input.isName ? 'File name' : 'Input'}
+        payload={shown.detail.input}
+        nothing="no input"
+      />
+      <PayloadPanel
+        key={`out-${shown.row}`}
+        title="Output"
+        payload={shown.detail.output}
+        nothing={shown.detail.end ? 'no output' : 'not completed yet'}
+      />
+    </section>
+  )
+}
+
+function Hint({ text }: { text: string }) {
+  return (
+    <section class="detail empty" aria-label="Selected request">
+      <p class="dim">{text}</p>
+    </section>
+  )
+}
+
+function Fields({ detail: row }: { detail: Detail }) {
+  const state = session.value
+  if (!state) return null
+  const text = describe(row, state)
+  return (
+    <div class="panel fields">
+      <div class="panel-head">
+        <h2 title={text.title}>{text.title}</h2>
+        <span class="mono dim">{text.code}</span>
+      </div>
+      <div class={`timeline ${text.course}`} style={{ '--fn': `var(--f${text.colour})` }}>
+        <i />
+        <i />
+        <i />
+      </div>
+      <div class="timeline-text">
+        {text.steps.map((step) => (
+          <span key={step}>{step}</span>
+        ))}
+      </div>
+      <dl>
+        {text.fields.map(({ name, value, extra, tone, mono }) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class={mono ? 'mono' : ''} title={`${value} ${extra ?? ''}`}>
+              <span class={tone ?? ''}>{value}</span> {extra && <span class="mono dim">{extra}</span>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  )
+}
+
+function PayloadPanel({ title, payload, nothing }: { title: string; payload: PayloadBytes; nothing: string }) {
+  const { bytes, total, isName, missed } = payload
+  const name = isName ? new TextDecoder('utf-16le').decode(bytes) : ''
+  const size =
+    bytes.length === total
+      ? `${formatCount(total)} bytes`
+      : `${formatCount(bytes.length)} of ${formatCount(total)} bytes captured`
+  return (
+    <div class="panel payload" data-payload={title}>
+      <div class="panel-head">
+        <h2>{title}</h2>
+        <span class="dim">{total > 0 || bytes.length > 0 ? size : nothing}</span>
+      </div>
+      {missed && <p class="warning">There were bytes here that could not be read.</p>}
+      {name && <p class="file-name mono">{name}</p>}
+      {bytes.length > 0 && <HexView bytes={bytes} label={title} />}
+    </div>
+  )
+}

@@ -1,0 +1,36 @@
+// Dialog.tsx: a modal dialog on the browser's own element, which keeps the focus inside and gives it back.
+
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { openDialog } from '../state/dialogs.ts'
+import { Icon } from './Icon.tsx'
+
+export function Dialog({ title, children }: { title: string; children: ComponentChildren }) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    dialog.current?.showModal()
+  }, [])
+  const close = () => {
+    openDialog.value = null
+  }
+  return (
+    <dialog
+      ref={dialog}
+      class="dialog"
+      aria-label={title}
+      onClose={close}
+      // A press on the backdrop lands on the dialog itself; one inside lands on what is in it.
+      onMouseDown={(event) => event.target === dialog.current && close()}
+    >
+      <div class="dialog-body">
+        <header class="dialog-head">
+          <h2>{title}</h2>
+          <button type="button" class="button quiet" aria-label="Close" title="Close (Esc)" onClick={close}>
+            <Icon name="close" />
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  )
+}

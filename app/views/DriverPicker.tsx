@@ -1,0 +1,101 @@
+// DriverPicker.tsx: the dialog in which drivers are chosen: search by object or display name, hook, unhook.
+
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { DriverEntry } from '../../src/protocol/wire.ts'
+import { command, drivers, problem, session } from '../state/link.ts'
+import { formatCount } from '../../src/formats/values.ts'
+import { Dialog } from './Dialog.tsx'
+import { Icon } from './Icon.tsx'
+
+export function DriverPicker() {
+  const [search, setSearch] = useState('')
+  const [active, setActive] = useState(0)
+  const list = useRef<HTMLUListElement>(null)
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    command({ type: 'listDrivers' })
+    field.current?.focus()
+  }, [])
+  useEffect(() => {
+    list.current?.querySelector('.active')?.scrollIntoView({ block: 'nearest' })
+  }, [active])
+
+  const all = drivers.value
+  const hooked = new Set(session.value?.drivers.map((driver) => driver.name))
+  const wanted = search.trim().toLowerCase()
+  const found = (all ?? [])
+    .filter((entry) => `${entry.name} ${entry.displayName}`.toLowerCase().includes(wanted))
+    .sort((a, b) => Number(hooked.has(b.name)) - Number(hooked.has(a.name)) || a.name.localeCompare(b.name))
+  const toggle = (entry: DriverEntry) =>
+    command({ type: hooked.has(entry.name) ? 'removeDriver' : 'addDriver', name: entry.name })
+  const onKey = (event: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key]
+    if (step !== undefined) setActive(Math.min(Math.max(0, active + step), Math.max(0, found.length - 1)))
+    else if (event.key === 'Enter' && found[active]) toggle(found[active])
+    else return
+    event.preventDefault()
+  }
+
+  return (
+    <Dialog title="Drivers">
+      <label class="search">
+        <Icon name="search" />
+        <input
+          ref={field}
+          type="search"
+          placeholder="Search by name, such as afd or disk"
+          aria-label="Search drivers"
+          aria-controls="driver-list"
+          value={search}
+          onInput={(event) => {
+            setSearch(event.currentTarget.value)
+            setActive(0)
+          }}
+          onKeyDown={onKey}
+        />
+      </label>
+      {problem.value && (
+        <p class="notice error" role="alert">
+          {problem.value}
+        </p>
+      )}
+      <ul class="driver-list" id="driver-list" ref={list}>
+        {found.map((entry, index) => {
+          const on = hooked.has(entry.name)
+          return (
+            <li key={entry.name} class={index === active ? 'active' : ''}>
+              <button
+                type="button"
+                aria-pressed={on}
+                onClick={() => {
+                  setActive(index)
+                  toggle(entry)
+                }}
+              >
+                <span class="tick">{on && <Icon name="check" />}</span>
+                <span class="driver-name">
+                  <b>{entry.name}</b>
+                  <small>{entry.displayName}</small>
+                  {entry.warning && (
+                    <small class="warning">
+                      <Icon name="warning" /> {entry.warning}
+                    </small>
+                  )}
+                </span>
+                <span class="driver-state">{on ? 'watched' : ''}</span>
+              </button>
+            </li>
+          )
+        })}
+      </ul>
+      {all && found.length === 0 && <p class="dim empty">No driver is called “{search}”.</p>}
+      {!all && <p class="dim empty">Looking…</p>}
+      <footer class="dialog-foot">
+        <span class="dim">
+          {formatCount(found.length)} of {formatCount(all?.length ?? 0)} drivers · ↑ ↓ choose, Enter watches
+        </span>
+        <span class="dim">{formatCount(hooked.size)} watched</span>
+      </footer>
+    </Dialog>
+  )
+}

@@ -1,0 +1,167 @@
+// GridPanel.tsx: the request grid in its place: head, columns, what it says when there is nothing to show.
+
+import { useComputed, useSignalEffect } from '@preact/signals'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { RowState } from '../../src/protocol/wire.ts'
+import { layoutColumns, SMALLEST_WIDTH } from '../grid/column-layout.ts'
+import { type Column, rowLook } from '../grid/columns.ts'
+import { GridView } from '../grid/grid-view.ts'
+import { requestColumns, rowText } from '../grid/request-columns.ts'
+import {
+  detail,
+  live,
+  refreshDetail,
+  select,
+  selectedRow,
+  session,
+  status,
+  subscribe,
+} from '../state/link.ts'
+import { filter, follow, sort, sortBy, wantRows } from '../state/query.ts'
+import { columnWidths, hiddenColumns } from '../state/settings.ts'
+import { EmptyState } from './EmptyState.tsx'
+
+/** As the style sheet has them. */
+const ROW_PX = 22
+const HEAD_PX = 27
+
+export function GridPanel() {
+  const grid = useRef<HTMLDivElement>(null)
+  const scroller = useRef<HTMLDivElement>(null)
+  const sizer = useRef<HTMLDivElement>(null)
+  const layer = useRef<HTMLDivElement>(null)
+  const rows = useRef<HTMLDivElement>(null)
+  const view = useRef<GridView | null>(null)
+  const [width, setWidth] = useState(0)
+
+  useLayoutEffect(() => {
+    const parts = {
+      grid: grid.current!,
+      scroller: scroller.current!,
+      sizer: sizer.current!,
+      layer: layer.current!,
+      rows: rows.current!,
+    }
+    const gridView = new GridView(
+      parts,
+      ROW_PX,
+      HEAD_PX,
+      (window, row, selected) => rowLook(window, row, selected, rowText.clock.ticksPerSecond),
+      {
+        need: wantRows,
+        follow: (on) => {
+          follow.value = on
+        },
+        select: (row) => select(row),
+        sawSelected: (window, row) => {
+          const shown = detail.peek()?.detail
+          const ended = shown?.end === null && window.state(row) !== RowState.InFlight
+          if (ended && shown.row === window.rowId(row)) refreshDetail()
+        },
+      },
+    )
+    view.current = gridView
+    const stop = subscribe('rows', () => gridView.setWindow(live.rows))
+    const resizes = new ResizeObserver(() => setWidth(scroller.current!.clientWidth))
+    resizes.observe(scroller.current!)
+    return () => {
+      stop()
+      resizes.disconnect()
+      gridView.dispose()
+    }
+  }, [])
+
+  const columns = useComputed(() => requestColumns.filter((column) => !hiddenColumns.value[column.id])).value
+  useLayoutEffect(() => view.current?.setColumns(columns), [columns])
+  const widths = layoutColumns(columns, columnWidths.value, width)
+
+  useSignalEffect(() => {
+    if (session.value) rowText.clock = session.value
+  })
+  useSignalEffect(() => {
+    rowText.now = status.value?.at ?? 0
+  })
+  useSignalEffect(() => view.current?.setSelected(selectedRow.value))
+  useSignalEffect(() => view.current?.setFollowing(follow.value))
+  useSignalEffect(() => {
+    void filter.value
+    void sort.value
+    view.current?.toTop()
+  })
+
+  const total = widths.reduce((sum, each) => sum + each, 0)
+  return (
+    <main class="grid-panel">
+      {/* biome-ignore lint/a11y/useSemanticElements: a table of millions of rows cannot be a <table>. */}
+      <div
+        class="grid"
+        role="grid"
+        aria-label="Requests"
+        aria-colcount={columns.length}
+        aria-readonly="true"
+        tabIndex={0}
+        ref={grid}
+        style={{ '--columns': widths.map((each) => `${each}px`).join(' '), '--width': `${total}px` }}
+      >
+        <div class="grid-scroll" ref={scroller}>
+          <Head columns={columns} widths={widths} />
+          <div class="grid-sizer" ref={sizer}>
+            <div class="grid-layer" ref={layer}>
+              <div class="grid-rows" ref={rows} />
+            </div>
+          </div>
+        </div>
+      </div>
+      <EmptyState />
+    </main>
+  )
+}
+
+function Head({ columns, widths }: { columns: readonly Column[]; widths: number[] }) {
+  const order = sort.value
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: see the grid.
+    <div class="grid-head" role="row" aria-rowindex={1} tabIndex={-1}>
+      {columns.map((column, index) => {
+        const on = order?.field === column.field
+        const direction = on ? (order.descending ? 'descending' : 'ascending') : 'none'
+        return (
+          // biome-ignore lint/a11y/useSemanticElements: see the grid.
+          <div key={column.id} class={column.className} role="columnheader" aria-sort={direction} tabIndex={-1}>
+            <button type="button" title={`Sort by ${column.title.toLowerCase()}`} onClick={() => sortBy(column.field)}>
+              <span>{column.title}</span>
+              {on && <span class="arrow">{order.descending ? '▾' : '▴'}</span>}
+            </button>
+            <Resizer column={column} width={widths[index]!} />
+          </div>
+        )
+      })}
+    </div>
+  )
+}
+
+function Resizer({ column, width }: { column: Column; width: number }) {
+  const drag = (down: PointerEvent) => {
+    const handle = down.currentTarget as HTMLElement
+    handle.setPointerCapture(down.pointerId)
+    const move = (event: PointerEvent) => {
+      const wanted = Math.max(SMALLEST_WIDTH, Math.round(width + event.clientX - down.clientX))
+      columnWidths.value = { ...columnWidths.value, [column.id]: wanted }
+    }
+    handle.addEventListener('pointermove', move)
+    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), { once: true })
+  }
+  const reset = () => {
+    const { [column.id]: _, ...others } = columnWidths.value
+    columnWidths.value = others
+  }
+  return (
+    <span
+      class="resizer"
+      title="Drag to resize; double-click to reset"
+      aria-hidden="true"
+      onPointerDown={drag}
+      onDblClick={reset}
+    />
+  )
+}

@@ -1,0 +1,122 @@
+// Header.tsx: the tool bar: which drivers, start and stop, record, filter, follow, clear, and the rest in a menu.
+
+import { formatBytes } from '../../src/formats/values.ts'
+import { clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import { openDialog } from '../state/dialogs.ts'
+import { command, connection, session, status } from '../state/link.ts'
+import { follow, toggleFollow } from '../state/query.ts'
+import { FilterField } from './FilterField.tsx'
+import { Icon } from './Icon.tsx'
+import { Menu } from './Menu.tsx'
+
+/** More chips than this are summed up in one. */
+const CHIPS = 2
+
+export function Header() {
+  const offline = connection.value.kind !== 'open'
+  const running = session.value?.running ?? false
+  const showDrivers = () => {
+    openDialog.value = 'drivers'
+  }
+  return (
+    <div class="toolbar" role="toolbar" aria-label="Capture">
+      <b class="brand">DriverMon</b>
+      <DriverChips more={showDrivers} />
+      <button type="button" class="button" title="Choose drivers (D)" disabled={offline} onClick={showDrivers}>
+        <Icon name="plus" />
+        <span class="label">Driver</span>
+      </button>
+      <button
+        type="button"
+        class={`button ${running ? '' : 'primary'}`}
+        title={running ? 'Stop capturing (Space)' : 'Start a new capture (Space)'}
+        aria-label={running ? 'Stop' : 'Start'}
+        disabled={offline}
+        onClick={toggleRunning}
+      >
+        <Icon name={running ? 'stop' : 'play'} />
+        <span class="label">{running ? 'Stop' : 'Start'}</span>
+      </button>
+      <RecordButton disabled={offline} />
+      <FilterField />
+      <button
+        type="button"
+        class={`button ${follow.value ? 'on' : ''}`}
+        title="Follow the newest requests (F)"
+        aria-label="Follow"
+        aria-pressed={follow.value}
+        onClick={toggleFollow}
+      >
+        <Icon name="follow" />
+        <span class="label">Follow</span>
+      </button>
+      <button
+        type="button"
+        class="button"
+        title="Clear (Ctrl+L)"
+        aria-label="Clear"
+        disabled={offline}
+        onClick={clearRows}
+      >
+        <Icon name="clear" />
+      </button>
+      <Menu />
+    </div>
+  )
+}
+
+function DriverChips({ more }: { more: () => void }) {
+  const state = session.value
+  const drivers = state?.drivers ?? []
+  const hidden = drivers.length - CHIPS
+  return (
+    <div class="chips">
+      {drivers.slice(0, CHIPS).map(({ name }) => (
+        <span class="chip" key={name} title={name}>
+          <i class={`dot ${state?.running ? 'ok' : ''}`} />
+          <span>{name}</span>
+          <button
+            type="button"
+            title={`Stop watching ${name}`}
+            aria-label={`Stop watching ${name}`}
+            onClick={() => command({ type: 'removeDriver', name })}
+          >
+            <Icon name="close" />
+          </button>
+        </span>
+      ))}
+      {hidden > 0 && (
+        <button
+          type="button"
+          class="chip more"
+          title={drivers
+            .slice(CHIPS)
+            .map((driver) => driver.name)
+            .join('\n')}
+          onClick={more}
+        >
+          +{hidden}
+        </button>
+      )}
+    </div>
+  )
+}
+
+function RecordButton({ disabled }: { disabled: boolean }) {
+  const path = session.value?.recording ?? ''
+  const written = path ? formatBytes(status.value?.recordedBytes ?? 0) : ''
+  return (
+    <button
+      type="button"
+      class={`button ${path ? 'recording' : ''}`}
+      title={path ? `Recording to ${path}\nStop recording (R)` : 'Record to a file (R)'}
+      aria-label={path ? 'Stop recording' : 'Record'}
+      aria-pressed={path !== ''}
+      disabled={disabled}
+      onClick={toggleRecording}
+    >
+      <i class="dot record" />
+      <span class="label">{path ? written : 'Record'}</span>
+    </button>
+  )
+}

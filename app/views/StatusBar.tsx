@@ -1,0 +1,144 @@
+// StatusBar.tsx: the truth about what is shown: where it comes from, how much there is, and what was lost.
+
+import { formatBytes, formatCount } from '../../src/formats/values.ts'
+import { LossReason } from '../../src/protocol/layout.ts'
+import { connection, session, status } from '../state/link.ts'
+import type { Status } from '../worker/frames.ts'
+
+const REASONS: [number, string][] = [
+  [LossReason.RingFull, 'ring full'],
+  [LossReason.RecordTooLarge, 'record too large'],
+  [LossReason.CompletionQuota, 'completion not recorded: too many outstanding'],
+]
+/** These records are there; only their payload is not. They are no drops. */
+const PAYLOAD_REASONS: [number, string][] = [
+  [LossReason.PayloadNoScratch, 'no scratch memory'],
+  [LossReason.PayloadFault, 'caller’s memory could not be read'],
+]
+
+export function StatusBar() {
+  const state = session.value
+  const counts = status.value
+  return (
+    <footer class="status-bar" aria-label="Status">
+      <Source />
+      {counts && (
+        <>
+          <Item
+            id="requests"
+            value={formatCount(counts.rows + counts.firstRow)}
+            after="requests"
+            title={storedTitle(counts)}
+          />
+          <Item id="shown" value={formatCount(counts.shown)} after="shown" />
+          <Dropped counts={counts} />
+          <Item
+            id="unpaired"
+            before="unpaired"
+            value={formatCount(counts.unpairedEnds)}
+            title="Ends whose start was not recorded"
+          />
+          <Item
+            id="in-flight"
+            before="in flight"
+            value={formatCount(counts.inFlight)}
+            title="Requests that have not ended yet"
+          />
+          <span class="space" />
+          <Item
+            id="store"
+            before="store"
+            value={formatBytes(counts.storeBytes)}
+            after={`of ${formatBytes(counts.budgetBytes)}`}
+            title="Memory for rows and payload; when it is used up, the oldest rows leave"
+          />
+          <Item
+            id="ring"
+            before="ring"
+            value={percent(counts.ringUsed, counts.ringSize)}
+            tone={counts.ringUsed > counts.ringSize * 0.8 ? 'warn' : ''}
+            title={`The driver’s buffers: ${formatBytes(counts.ringUsed)} of ${formatBytes(counts.ringSize)} in use`}
+          />
+        </>
+      )}
+      {state?.driverVersion && <span class="optional">driver {state.driverVersion}</span>}
+    </footer>
+  )
+}
+
+function Source() {
+  const link = connection.value
+  const state = session.value
+  if (link.kind !== 'open')
+    return (
+      <span class="error" role="status">
+        <i class="dot err" /> {link.kind === 'connecting' ? 'connecting…' : 'not connected'}
+      </span>
+    )
+  if (!state) return <span>…</span>
+  const tone = state.running ? 'ok' : ''
+  const mode = state.source === 'file' ? 'File' : state.running ? 'Live' : 'Stopped'
+  return (
+    <span class="source" title={state.sourceLabel}>
+      <i class={`dot ${tone}`} /> {mode}
+      {state.source === 'sim' ? <b class="badge">{state.sourceLabel}</b> : <span>{state.sourceLabel}</span>}
+    </span>
+  )
+}
+
+function Dropped({ counts }: { counts: Status }) {
+  const reasons = (list: [number, string][]) =>
+    list.map(([reason, label]): [string, number, number] => [
+      label,
+      counts.droppedStarts[reason] ?? 0,
+      counts.droppedEnds[reason] ?? 0,
+    ])
+  const lost = reasons(REASONS)
+  const total = lost.reduce((sum, [, starts, ends]) => sum + starts + ends, counts.droppedOthers)
+  const lines = [...lost, ...reasons(PAYLOAD_REASONS)]
+    .filter(([, starts, ends]) => starts + ends > 0)
+    .map(([label, starts, ends]) => `${label}: ${formatCount(starts)} starts, ${formatCount(ends)} ends`)
+  if (counts.droppedOthers > 0) lines.push(`other records: ${formatCount(counts.droppedOthers)}`)
+  return (
+    <Item
+      id="dropped"
+      before="dropped"
+      value={formatCount(total)}
+      tone={total > 0 ? 'error' : 'ok'}
+      title={lines.length > 0 ? lines.join('\n') : 'No record was lost'}
+    />
+  )
+}
+
+interface ItemProps {
+  /** For tests. */
+  id: string
+  before?: string
+  value: string
+  after?: string
+  tone?: string
+  title?: string
+}
+
+function Item({ id, before, value, after, tone = '', title }: ItemProps) {
+  return (
+    <span title={title} data-item={id}>
+      {before && `${before} `}
+      <b class={tone}>{value}</b>
+      {after && ` ${after}`}
+    </span>
+  )
+}
+
+/** A part that is there, however small, is not shown as nothing. */
+function percent(part: number, whole: number): string {
+  if (!(whole > 0) || part <= 0) return '0 %'
+  const value = (part / whole) * 100
+  return value < 1 ? '< 1 %' : `${Math.round(value)} %`
+}
+
+function storedTitle(counts: Status): string {
+  return counts.firstRow > 0
+    ? `${formatCount(counts.rows)} are in memory; the oldest ${formatCount(counts.firstRow)} have left it`
+    : 'All are in memory'
+}

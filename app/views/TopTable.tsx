@@ -1,0 +1,69 @@
+// TopTable.tsx: who is busiest right now: functions or drivers, with their errors and bytes.
+
+import { useEffect, useState } from 'preact/hooks'
+import { functionName } from '../../src/formats/irp-names.ts'
+import { formatBytes, formatCount, formatRate } from '../../src/formats/values.ts'
+import type { DriverId, FunctionIndex } from '../../src/protocol/ids.ts'
+import { live, names, subscribe } from '../state/link.ts'
+import { functionColour } from '../text/function-colours.ts'
+import { shortDriverName } from '../text/row-text.ts'
+import type { ChartsFrame, TopEntry } from '../worker/frames.ts'
+
+const TABS = ['Function', 'Driver'] as const
+type Tab = (typeof TABS)[number]
+
+export function TopTable() {
+  const [tab, setTab] = useState<Tab>('Function')
+  const [frame, setFrame] = useState<ChartsFrame | null>(null)
+  useEffect(() => subscribe('charts', () => setFrame(live.charts)), [])
+  const entries = (tab === 'Function' ? frame?.functions : frame?.drivers) ?? []
+  const most = Math.max(1, ...entries.map((entry) => entry.requests))
+  return (
+    <div class="panel top">
+      <div class="tabs" role="tablist" aria-label="Busiest">
+        {TABS.map((name) => (
+          <button key={name} type="button" role="tab" aria-selected={tab === name} onClick={() => setTab(name)}>
+            {name}
+          </button>
+        ))}
+      </div>
+      <div class="top-scroll">
+        <table>
+          <thead>
+            <tr>
+              <th>{tab}</th>
+              <th>Requests</th>
+              <th>Errors</th>
+              <th class="bytes">Bytes</th>
+            </tr>
+          </thead>
+          <tbody>
+            {entries.map((entry) => (
+              <Row key={entry.key} tab={tab} entry={entry} share={entry.requests / most} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  )
+}
+
+function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }) {
+  const full =
+    tab === 'Function'
+      ? functionName(entry.key as FunctionIndex)
+      : (names.drivers.get(entry.key as DriverId) ?? `driver ${entry.key}`)
+  const colour = tab === 'Function' ? `var(--f${functionColour(entry.key as FunctionIndex)})` : 'var(--accent)'
+  return (
+    <tr>
+      <td title={`${full}: ${formatCount(entry.pended)} pended per second`}>
+        <span class="bar-cell" style={{ '--share': `${(share * 100).toFixed(1)}%`, '--entry': colour }}>
+          {tab === 'Function' ? full : shortDriverName(full)}
+        </span>
+      </td>
+      <td>{formatRate(entry.requests)}</td>
+      <td class={entry.errors > 0 ? 'error' : 'faint'}>{entry.errors > 0 ? formatRate(entry.errors) : '0'}</td>
+      <td class="bytes dim">{entry.bytes > 0 ? `${formatBytes(Math.round(entry.bytes))}/s` : ''}</td>
+    </tr>
+  )
+}

@@ -1,0 +1,65 @@
+// shortcuts.ts: the keys that work anywhere in the window, in one table: what they do, and what the overlay says.
+
+import { clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import { openDialog } from '../state/dialogs.ts'
+import { select } from '../state/link.ts'
+import { toggleFollow } from '../state/query.ts'
+
+export const FILTER_FIELD_ID = 'filter-field'
+
+interface Shortcut {
+  keys: string
+  does: string
+  /** Works also while one types into a field. */
+  everywhere?: boolean
+  matches(event: KeyboardEvent): boolean
+  run(): void
+}
+
+const plain = (key: string) => (event: KeyboardEvent) =>
+  event.key.toLowerCase() === key && !event.ctrlKey && !event.metaKey && !event.altKey
+const withCtrl = (key: string) => (event: KeyboardEvent) =>
+  event.key.toLowerCase() === key && (event.ctrlKey || event.metaKey) && !event.altKey
+
+function focusFilter(): void {
+  const field = document.getElementById(FILTER_FIELD_ID) as HTMLInputElement | null
+  field?.focus()
+  field?.select()
+}
+
+export const SHORTCUTS: Shortcut[] = [
+  { keys: 'Space', does: 'Start or stop', matches: plain(' '), run: toggleRunning },
+  { keys: 'F', does: 'Follow the newest requests', matches: plain('f'), run: toggleFollow },
+  { keys: 'D', does: 'Choose drivers', matches: plain('d'), run: () => show('drivers') },
+  { keys: 'R', does: 'Record to a file, or stop recording', matches: plain('r'), run: toggleRecording },
+  { keys: '/', does: 'Filter', matches: plain('/'), run: focusFilter },
+  { keys: 'Ctrl F', does: 'Filter', everywhere: true, matches: withCtrl('f'), run: focusFilter },
+  { keys: 'Ctrl L', does: 'Clear', everywhere: true, matches: withCtrl('l'), run: clearRows },
+  { keys: '?', does: 'These shortcuts', matches: plain('?'), run: () => show('shortcuts') },
+  { keys: 'Esc', does: 'Close, or deselect', matches: plain('escape'), run: () => select(null) },
+]
+
+/** Keys of the grid, for the overlay; grid-view.ts handles them. */
+export const GRID_KEYS: [string, string][] = [
+  ['↑ ↓', 'Previous, next request'],
+  ['PgUp PgDn', 'A page up, down'],
+  ['Home End', 'First, last request'],
+]
+
+function show(name: 'drivers' | 'shortcuts'): void {
+  openDialog.value = name
+}
+
+export function listenForShortcuts(): void {
+  addEventListener('keydown', (event) => {
+    if (openDialog.value || event.defaultPrevented) return
+    const target = event.target as HTMLElement
+    const typing = target.matches('input, textarea, select')
+    // Space presses a focused button; that is not a request to stop.
+    if (event.key === ' ' && target.matches('button, summary, [role="separator"]')) return
+    const shortcut = SHORTCUTS.find((entry) => (entry.everywhere || !typing) && entry.matches(event))
+    if (!shortcut) return
+    event.preventDefault()
+    shortcut.run()
+  })
+}

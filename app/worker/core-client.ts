@@ -1,0 +1,155 @@
+// core-client.ts: the page's side of the wire protocol: state, names, ticks and windows in, views and commands out.
+//
+// It runs in the worker, so that JSON, charts and windows never cost the page a frame.
+
+import type { RowId } from '../../src/protocol/ids.ts'
+import { type Payload, type RowDetail, type ServerMessage, type Tick, WIRE_VERSION } from '../../src/protocol/wire.ts'
+import { RowWindow } from '../rows/row-window.ts'
+import { Connection } from './connection.ts'
+import type { Command, Detail, Frame, PayloadBytes, View, WorkerApi } from './frames.ts'
+import { Metrics } from './metrics.ts'
+import { RowCache } from './row-cache.ts'
+
+type Emit = (frame: Frame, transfer?: ArrayBuffer[]) => void
+
+export class CoreClient implements Omit<WorkerApi, 'connect'> {
+  private readonly connection: Connection
+  private readonly cache = new RowCache()
+  private metrics: Metrics | null = null
+  private ticksPerSecond = 0
+  private view: View | null = null
+  /** `view` messages sent on this connection, as the core counts them. */
+  private viewStamp = 0
+  /** The stamp of the first view with the present filter and order: windows of earlier ones show something else. */
+  private queryStamp = 0
+  private detailStamp = 0
+  private detailRow = 0 as RowId
+
+  constructor(
+    url: string,
+    private readonly emit: Emit,
+  ) {
+    this.emit({ type: 'connection', state: { kind: 'connecting' } })
+    this.connection = new Connection(url, {
+      opened: () => this.connection.send({ type: 'hello', wire: WIRE_VERSION }),
+      closed: (attempts) => this.emit({ type: 'connection', state: { kind: 'lost', attempts } }),
+      message: (message) => this.take(message),
+      window: (frame) => this.takeWindow(frame),
+    })
+  }
+
+  reconnect(): void {
+    this.connection.retryNow()
+  }
+
+  close(): void {
+    this.connection.close()
+  }
+
+  command(command: Command): void {
+    this.connection.send(command)
+  }
+
+  look(view: View): void {
+    const old = this.view
+    const sameQuery =
+      old !== null &&
+      old.filter === view.filter &&
+      old.sort?.field === view.sort?.field &&
+      old.sort?.descending === view.sort?.descending
+    this.view = view
+    if (sameQuery && !view.follow) this.showCached(view)
+    this.sendView(!sameQuery)
+  }
+
+  detail(row: RowId): void {
+    this.detailRow = row
+    this.connection.send({ type: 'detail', row, stamp: ++this.detailStamp })
+  }
+
+  private sendView(newQuery: boolean): void {
+    if (!this.view || !this.connection.isOpen) return
+    this.viewStamp++
+    if (newQuery) {
+      this.queryStamp = this.viewStamp
+      this.cache.clear()
+    }
+    this.connection.send({ type: 'view', ...this.view })
+  }
+
+  private showCached(view: View): void {
+    const known = this.cache.assemble(view.first, view.count)
+    if (known) this.emit({ type: 'rows', buffer: known.buffer }, [known.buffer])
+  }
+
+  private take(message: ServerMessage): void {
+    switch (message.type) {
+      case 'hello':
+        return this.greet(message.wire, message.version)
+      case 'state':
+        this.ticksPerSecond = message.state.ticksPerSecond
+        return this.emit(message)
+      case 'tick':
+        return this.takeTick(message.tick)
+      case 'detail': {
+        if (message.stamp !== this.detailStamp) return
+        const detail = message.detail && decodeDetail(message.detail)
+        const transfer = detail ? [detail.input.bytes.buffer, detail.output.bytes.buffer] : []
+        return this.emit({ type: 'detail', row: this.detailRow, detail }, transfer as ArrayBuffer[])
+      }
+      case 'drivers':
+      case 'names':
+      case 'filterError':
+      case 'error':
+        return this.emit(message)
+    }
+  }
+
+  private greet(wire: number, version: string): void {
+    if (wire !== WIRE_VERSION) {
+      this.connection.close()
+      return this.emit({ type: 'connection', state: { kind: 'mismatch', coreVersion: version } })
+    }
+    this.metrics = null
+    this.viewStamp = 0
+    this.emit({ type: 'connection', state: { kind: 'open', coreVersion: version } })
+    this.sendView(true)
+  }
+
+  private takeTick(tick: Tick): void {
+    const { functions, latency, ...status } = tick
+    this.emit({ type: 'status', status })
+    if (this.ticksPerSecond === 0) return
+    this.metrics ??= new Metrics(this.ticksPerSecond)
+    if (!this.metrics.take(tick)) {
+      this.metrics = new Metrics(this.ticksPerSecond)
+      this.metrics.take(tick)
+      this.cache.clear()
+    }
+    const picture = this.metrics.picture()
+    if (picture) {
+      const transfer = [picture.heat.buffer, ...picture.series.map((series) => series.rates.buffer)]
+      this.emit(picture, transfer as ArrayBuffer[])
+    }
+  }
+
+  private takeWindow(frame: ArrayBuffer): void {
+    const window = RowWindow.decode(frame)
+    if (window.viewStamp < this.queryStamp) return
+    this.cache.add(window)
+    // A copy goes to the page: the cache needs its own.
+    const buffer = frame.slice(0)
+    this.emit({ type: 'rows', buffer }, [buffer])
+  }
+}
+
+function decodeDetail(detail: RowDetail): Detail {
+  return { ...detail, input: decodePayload(detail.input), output: decodePayload(detail.output) }
+}
+
+function decodePayload({ base64, ...rest }: Payload): PayloadBytes {
+  const binary = atob(base64)
+  const bytes = new Uint8Array(binary.length)
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
+  return { bytes, ...rest }
+}
