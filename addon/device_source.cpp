@@ -9,6 +9,9 @@
 #include <winternl.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cwchar>
+#include <type_traits>
 #include <utility>
 
 #include "control.h"

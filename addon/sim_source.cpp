@@ -1,5 +1,7 @@
 // sim_source.cpp: a driver on the simulated machine of this process.
+#include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include "../driver/sim/machine.h"
 #include "control.h"
