@@ -3,19 +3,18 @@
 // It is both sides at once: the program that asks the echo driver, and the client that captures. What it captures
 // goes to a file as it came: the HelloReply, then the records.
 #include <cstring>
-#include <functional>
 #include <stdexcept>
 
 #include "protocol/control.h"
 #include "protocol/layout.h"
 #include "scenario.h"
+#include "sim/nt.h"
 #include "targets/echo_protocol.h"
 
 namespace drivermon::caller {
 
-// The simulated machine tells its threads apart by itself; nobody outside knows the numbers.
 uint32_t CurrentThreadId() {
-    return static_cast<uint32_t>(std::hash<std::thread::id>{}(std::this_thread::get_id()));
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentThreadId()));
 }
 
 namespace {
@@ -100,7 +99,7 @@ int main(int argc, char** argv) {
         client.Hook(DRIVERMON_ECHO_DRIVER_NAME);
         client.Start(static_cast<uint32_t>(std::stoul(argv[3])));
         {
-            Truth truth(argv[1], 0);
+            Truth truth(argv[1], static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId())));
             AskEcho(truth, Open);
         }
         client.Stop();
