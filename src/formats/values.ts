@@ -126,3 +126,17 @@ function split(ticks: number, clock: Clock): { ms: number; rest: number } {
 function two(value: number): string {
   return value.toString().padStart(2, '0')
 }
+
+const TIMESTAMP = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?Z?$/
+
+/** Ticks at `2026-11-22T14:03:07.1234567Z`, which is UTC; undefined for what is no time. */
+export function parseTimestamp(text: string, clock: Clock): number | undefined {
+  const [, day, time, digits = ''] = TIMESTAMP.exec(text.trim()) ?? []
+  if (day === undefined) return undefined
+  const ms = Date.parse(`${day}T${time}Z`)
+  if (Number.isNaN(ms)) return undefined
+  // Two differences, since neither a time since 1970 in ticks nor one with a fraction fits a double exactly.
+  const wholeMs = Math.floor(clock.anchorUtcMs)
+  const restMs = Number(`0.${digits || '0'}`) * 1e3 - (clock.anchorUtcMs - wholeMs)
+  return clock.anchorTicks + ((ms - wholeMs + restMs) / 1e3) * clock.ticksPerSecond
+}

@@ -1,8 +1,55 @@
-// capture.ts: a capture as the rest of the product sees it: records go in, rows come out. (Signature first; body follows.)
+// capture.ts: a capture as the rest of the product sees it: records go in, rows come out.
+//
+// One row per request. A start makes a row in flight, its end completes it; an end whose start is not (yet) there
+// makes a row of its own, which the start fills in should it still come: when two processors' records arrive out of
+// order nothing has to wait, and when the start was lost nothing has to be given up. Rows are numbered in the order
+// of their first record and never move. Memory is bounded: the oldest chunk leaves when the budget is used up.
+//
+// Architecture invariant: no clock, no Node, no browser in here. The same bytes give the same rows, live or from a file.
 
-import type { DriverId, FunctionIndex, RowId, Ticks } from '../protocol/ids.ts'
-import { type Losses, noLosses } from '../protocol/records.ts'
-import type { RowDetail, Sort } from '../protocol/wire.ts'
+import type { DriverId, RowId, Ticks } from '../protocol/ids.ts'
+import {
+  MAJOR_FUNCTION_COUNT,
+  ProcessEvent,
+  RecordHeader,
+  RecordType,
+  RequestEnd,
+  RequestFlags,
+  RequestStart,
+} from '../protocol/layout.ts'
+import {
+  addLoss,
+  checkRecord,
+  decodeDriver,
+  decodeProcess,
+  type Losses,
+  noLosses,
+  RecordError,
+  recordWords,
+  utf16At,
+} from '../protocol/records.ts'
+import { type RowDetail, RowState, type Sort } from '../protocol/wire.ts'
+import {
+  Caller,
+  CHUNK_ROWS,
+  CHUNK_SHIFT,
+  Chunk,
+  Extra,
+  Irp,
+  Kind,
+  OUTCOME_END_LOST,
+  OUTCOME_IN_FLIGHT,
+  Outcome,
+  Place,
+  START_MISSING,
+  WIDE,
+} from './chunk.ts'
+import { StringDictionary } from './dictionary.ts'
+import { compileFilter } from './filter/compile.ts'
+import { PairingTable } from './pairing.ts'
+import { ProcessNames } from './processes.ts'
+import { Request } from './request.ts'
+import { type FunctionStatistics, Statistics } from './statistics.ts'
 import { View } from './view.ts'
 
 export interface CaptureOptions {
@@ -20,73 +67,404 @@ export interface KnownProcess {
   name: string
 }
 
-/** What one function of one driver did, over the whole capture (evicted rows too). Latencies in ticks, NaN if none. */
-export interface FunctionStatistics {
-  driverId: DriverId
-  driverName: string
-  function: FunctionIndex
-  /** Requests seen: starts, and ends whose start was lost. */
-  count: number
-  inFlight: number
-  errors: number
-  cancelled: number
-  pended: number
-  bytesIn: number
-  bytesOut: number
-  /** From a histogram of 32 steps per power of two: within 1.6 %. */
-  p50: number
-  p99: number
-  /** Exact. */
-  max: number
-}
+const TWO_32 = 0x1_0000_0000
+const MAX_CODE = 0xffff
 
-/** One request while one goes through them: valid until the next is taken. */
-export interface Request {
-  readonly row: RowId
-  /** By a field's name (fields.ts): null = absent, as the status of a request in flight. */
-  value(field: string): string | number | bigint | boolean | null
-  /** As a person would read it: `1.25 ms`, `IOCTL_AFD_RECV`, `STATUS_SUCCESS`; '' if absent. */
-  text(field: string): string
-  detail(): RowDetail
-}
+// Words of the fields that the hot path reads.
+const DRIVER = RecordHeader.driverId >> 2
+const STAMP = RecordHeader.timestamp >> 2
+const START_ID = RequestStart.requestId >> 2
+const START_IRP = RequestStart.irp >> 2
+const START_DEVICE = RequestStart.deviceObject >> 2
+const START_FILE = RequestStart.fileObject >> 2
+const START_PROCESS = RequestStart.processId >> 2
+const START_THREAD = RequestStart.threadId >> 2
+const START_REQUESTOR = RequestStart.requestorProcessId >> 2
+const START_CALL = RequestStart.major >> 2
+const START_FLAGS = RequestStart.flags >> 2
+const START_IRP_FLAGS = RequestStart.irpFlags >> 2
+const START_CODE = RequestStart.code >> 2
+const START_INPUT = RequestStart.inputLength >> 2
+const START_OUTPUT = RequestStart.outputLength >> 2
+const START_PAYLOAD = RequestStart.payloadLength >> 2
+const START_OFFSET = RequestStart.byteOffset >> 2
+const START_TOTAL = RequestStart.payloadTotal >> 2
+const START_WORDS = RequestStart.bytes >> 2
+const END_ID = RequestEnd.requestId >> 2
+const END_ARRIVAL = RequestEnd.arrivalTimestamp >> 2
+const END_INFORMATION = RequestEnd.information >> 2
+const END_STATUS = RequestEnd.status >> 2
+const END_FLAGS = RequestEnd.flags >> 2
+const END_PROCESS = RequestEnd.processId >> 2
+const END_THREAD = RequestEnd.threadId >> 2
+const END_CALL = RequestEnd.major >> 2
+const END_PAYLOAD = RequestEnd.payloadLength >> 2
+const END_TOTAL = RequestEnd.payloadTotal >> 2
+const END_WORDS = RequestEnd.bytes >> 2
 
 export class Capture {
-  constructor(readonly options: CaptureOptions) {}
+  /** Oldest first. The first one's number is `firstRow >> CHUNK_SHIFT`; none is missing in between. */
+  readonly chunks: Chunk[] = []
+  readonly losses: Losses = noLosses()
+  readonly drivers = new Map<DriverId, string>()
+  readonly processes: ProcessNames
+  readonly #details: StringDictionary
+  readonly #pairing = new PairingTable()
+  readonly #statistics = new Statistics()
+  #endRow = 0
+  #inFlight = 0
+  #unpairedEnds = 0
+  #endsLost = 0
+  #chunkBytes = 0
+  #ended = false
+  /** Grows with each batch: what a view has seen and what changed since. */
+  #stamp = 1
+
+  constructor(readonly options: CaptureOptions) {
+    this.processes = new ProcessNames(options.budgetBytes / 8)
+    this.#details = new StringDictionary(options.budgetBytes / 4)
+  }
 
   /** Rows at hand are `firstRow .. endRow`; a row keeps its number, evicted ones leave theirs unused. */
-  readonly firstRow = 0 as RowId
-  readonly endRow = 0 as RowId
+  get firstRow(): RowId {
+    return (this.chunks[0]?.first ?? this.#endRow) as RowId
+  }
+
+  get endRow(): RowId {
+    return this.#endRow as RowId
+  }
+
   get rowCount(): number {
     return this.endRow - this.firstRow
   }
-  /** Rows at hand whose end has not come. */
-  readonly inFlight = 0
-  /** Ends whose start never came; each is a row with the state StartLost. */
-  readonly unpairedEnds = 0
-  readonly storeBytes = 0
-  readonly losses: Losses = noLosses()
 
-  /** Append-only: by driver id, and by the number that rows carry. Number 0 is "not known" or "none". */
-  readonly drivers: ReadonlyMap<DriverId, string> = new Map()
-  readonly processNames: readonly string[] = ['']
-  readonly details: readonly string[] = ['']
-
-  /** Takes in records back to back. Throws RecordError for a malformed one; the records before it are in. */
-  ingest(_batch: Uint8Array): void {}
-
-  /** Names from a snapshot of the system's processes, valid from `at` on unless a record says otherwise. */
-  learnProcesses(_list: readonly KnownProcess[], _at: Ticks): void {}
-
-  /** Process ids seen without a name since this was last asked. */
-  unknownProcesses(): number[] {
-    return []
+  /** Rows at hand whose end is awaited. After `finish` it will not come: they are starts without an end. */
+  get inFlight(): number {
+    return this.#inFlight
   }
 
-  /** The capture has ended: no record will come. */
-  finish(): void {}
+  /** Ends whose start never came; each made a row with the state StartLost. */
+  get unpairedEnds(): number {
+    return this.#unpairedEnds
+  }
 
-  detail(_row: RowId): RowDetail | null {
-    return null
+  /** Rows whose end the driver said it would not be able to record (RequestFlags.Uncaptured). */
+  get endsLost(): number {
+    return this.#endsLost
+  }
+
+  get storeBytes(): number {
+    return this.#chunkBytes + this.#pairing.bytes + this.#details.bytes + this.processes.names.bytes
+  }
+
+  /** Grows whenever anything changed. */
+  get stamp(): number {
+    return this.#stamp
+  }
+
+  /** Whether `finish` was called. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** By the number that rows carry as `process`; append-only. Number 0 = not known. */
+  get processNames(): readonly string[] {
+    return this.processes.names.values
+  }
+
+  /** By the number that rows carry as `detail`: file names of CREATE; append-only. Number 0 = none. */
+  get details(): readonly string[] {
+    return this.#details.values
+  }
+
+  /** Takes in records back to back. Throws RecordError for a malformed one; the records before it are in. */
+  ingest(batch: Uint8Array): void {
+    const words = recordWords(batch)
+    const end = words.length
+    this.#stamp++
+    try {
+      for (let at = 0; at < end; ) {
+        const length = checkRecord(words, at, end)
+        const type = words[at + 1] & 0xff
+        if (type === RecordType.RequestStart) this.#start(words, at)
+        else if (type === RecordType.RequestEnd) this.#end(words, at)
+        else this.#rare(words, at, type)
+        at += length
+      }
+      if ((batch.byteLength & 3) !== 0) throw new RecordError('a record is cut off within a word', end << 2)
+    } finally {
+      this.#settleMemory()
+    }
+  }
+
+  #start(words: Uint32Array, at: number): void {
+    const idLow = words[at + START_ID]
+    const idHigh = words[at + START_ID + 1]
+    const arrival = words[at + STAMP + 1] * TWO_32 + words[at + STAMP]
+    const flags = words[at + START_FLAGS]
+    const call = words[at + START_CALL]
+    const major = call & 0xff
+    const fn = (flags & RequestFlags.FastIo) !== 0 ? major + MAJOR_FUNCTION_COUNT : major
+    const driverId = words[at + DRIVER]
+
+    let row = this.#pairing.find(idLow, idHigh)
+    let chunk = row >= 0 ? this.chunkOf(row) : null
+    const endSeen = chunk !== null && chunk.state(row & (CHUNK_ROWS - 1)) === RowState.StartLost
+    if (endSeen) {
+      this.#pairing.delete(idLow, idHigh)
+      this.#unpairedEnds--
+    } else {
+      row = this.#newRow(arrival, idHigh * TWO_32 + idLow)
+      chunk = this.chunks[this.chunks.length - 1]
+    }
+    const to = row & (CHUNK_ROWS - 1)
+    if (!chunk) return
+    const uncaptured = (flags & RequestFlags.Uncaptured) !== 0
+    if (!endSeen) {
+      if (uncaptured) {
+        chunk.outcome[to] = OUTCOME_END_LOST
+        this.#endsLost++
+      } else {
+        this.#pairing.set(idLow, idHigh, row)
+        chunk.inFlight++
+        this.#inFlight++
+      }
+    }
+
+    const payloadLength = words[at + START_PAYLOAD]
+    const payloadTotal = words[at + START_TOTAL]
+    let detail = 0
+    if ((flags & RequestFlags.PayloadIsName) !== 0) {
+      detail = this.#details.intern(utf16At(words, (at + START_WORDS) << 2, payloadLength))
+    }
+
+    let key = chunk.kinds.key
+    key[Kind.driver] = driverId
+    key[Kind.call] = (fn & 0xff) | (call & 0xff00) | ((call >>> 24) << 16) | (((call >>> 16) & 1) << 24)
+    key[Kind.code] = words[at + START_CODE]
+    key[Kind.detail] = detail
+    key[Kind.flags] = flags
+    key[Kind.irpFlags] = words[at + START_IRP_FLAGS]
+    chunk.kind[to] = chunk.kinds.intern()
+
+    const processId = words[at + START_PROCESS]
+    key = chunk.callers.key
+    key[Caller.processId] = processId
+    key[Caller.threadId] = words[at + START_THREAD]
+    key[Caller.requestor] = words[at + START_REQUESTOR]
+    key[Caller.process] = this.processes.at(processId, arrival)
+    key[Caller.processor] = (words[at + 1] >>> 16) | (((words[at + 1] >>> 8) & 0xff) << 16)
+    chunk.caller[to] = chunk.callers.intern()
+
+    key = chunk.places.key
+    key[Place.deviceLow] = words[at + START_DEVICE]
+    key[Place.deviceHigh] = words[at + START_DEVICE + 1]
+    key[Place.fileLow] = words[at + START_FILE]
+    key[Place.fileHigh] = words[at + START_FILE + 1]
+    chunk.place[to] = chunk.places.intern()
+
+    key = chunk.irps.key
+    key[Irp.low] = words[at + START_IRP]
+    key[Irp.high] = words[at + START_IRP + 1]
+    chunk.irp[to] = chunk.irps.intern()
+
+    const inputLength = words[at + START_INPUT]
+    chunk.inputLength[to] = inputLength
+    chunk.outputLength[to] = words[at + START_OUTPUT]
+    const offsetLow = words[at + START_OFFSET]
+    const offsetHigh = words[at + START_OFFSET + 1]
+    if ((offsetLow | offsetHigh) !== 0) {
+      chunk.addExtra(to, Extra.offset, offsetLow, offsetHigh, words, 0, 0)
+    }
+    if ((payloadLength | payloadTotal) !== 0) {
+      chunk.addExtra(to, Extra.input, payloadLength, payloadTotal, words, at + START_WORDS, payloadLength)
+    }
+    chunk.touch(to, this.#stamp)
+    this.#statistics.arrived(driverId, fn, inputLength, endSeen, !uncaptured)
+  }
+
+  #end(words: Uint32Array, at: number): void {
+    const idLow = words[at + END_ID]
+    const idHigh = words[at + END_ID + 1]
+    const completion = words[at + STAMP + 1] * TWO_32 + words[at + STAMP]
+    const arrival = words[at + END_ARRIVAL + 1] * TWO_32 + words[at + END_ARRIVAL]
+    const flags = words[at + END_FLAGS]
+    const call = words[at + END_CALL]
+    const major = call & 0xff
+    const fn = (flags & RequestFlags.FastIo) !== 0 ? major + MAJOR_FUNCTION_COUNT : major
+    const driverId = words[at + DRIVER]
+    const status = words[at + END_STATUS]
+    const informationLow = words[at + END_INFORMATION]
+    const informationHigh = words[at + END_INFORMATION + 1]
+    const information = informationHigh * TWO_32 + informationLow
+
+    let row = this.#pairing.find(idLow, idHigh)
+    let chunk = row >= 0 ? this.chunkOf(row) : null
+    const startSeen =
+      row >= 0 && (chunk === null || chunk.state(row & (CHUNK_ROWS - 1)) === RowState.InFlight)
+    this.#statistics.ended(driverId, fn, startSeen, status, flags, information, completion - arrival)
+    if (startSeen) {
+      this.#pairing.delete(idLow, idHigh)
+      if (!chunk) return // its row has left; it was counted while it was here
+      chunk.inFlight--
+      this.#inFlight--
+    } else {
+      row = this.#newRow(arrival, idHigh * TWO_32 + idLow)
+      chunk = this.chunks[this.chunks.length - 1]
+      this.#startMissing(chunk, row & (CHUNK_ROWS - 1), driverId, fn, call, flags)
+      this.#pairing.setLost(idLow, idHigh, row)
+      this.#unpairedEnds++
+    }
+    if (!chunk) return
+    const to = row & (CHUNK_ROWS - 1)
+
+    const key = chunk.outcomes.key
+    key[Outcome.state] = (flags & RequestFlags.Unseen) !== 0 ? RowState.Unseen : RowState.Done
+    key[Outcome.status] = status
+    key[Outcome.flags] = flags
+    key[Outcome.processor] = (words[at + 1] >>> 16) | (((words[at + 1] >>> 8) & 0xff) << 16)
+    key[Outcome.processId] = words[at + END_PROCESS]
+    key[Outcome.threadId] = words[at + END_THREAD]
+    chunk.outcome[to] = chunk.outcomes.intern()
+    chunk.setLatency(to, completion - arrival)
+    chunk.setInformation(to, informationLow, informationHigh)
+    const payloadLength = words[at + END_PAYLOAD]
+    const payloadTotal = words[at + END_TOTAL]
+    if ((payloadLength | payloadTotal) !== 0) {
+      chunk.addExtra(to, Extra.output, payloadLength, payloadTotal, words, at + END_WORDS, payloadLength)
+    }
+    chunk.touch(to, this.#stamp)
+  }
+
+  /** What an end alone tells of its start. */
+  #startMissing(chunk: Chunk, to: number, driverId: number, fn: number, call: number, flags: number): void {
+    let key = chunk.kinds.key
+    key.fill(0)
+    key[Kind.driver] = driverId
+    key[Kind.call] = (fn & 0xff) | (call & 0xff00) | START_MISSING
+    key[Kind.flags] = flags & RequestFlags.FastIo
+    chunk.kind[to] = chunk.kinds.intern()
+    key = chunk.callers.key
+    key.fill(0)
+    chunk.caller[to] = chunk.callers.intern()
+    key = chunk.places.key
+    key.fill(0)
+    chunk.place[to] = chunk.places.intern()
+    key = chunk.irps.key
+    key.fill(0)
+    chunk.irp[to] = chunk.irps.intern()
+  }
+
+  #rare(words: Uint32Array, at: number, type: number): void {
+    if (type === RecordType.Loss) {
+      addLoss(this.losses, words, at)
+    } else if (type === RecordType.DriverHooked) {
+      const driver = decodeDriver(words, at)
+      if (this.drivers.get(driver.driverId) === driver.name) return
+      this.drivers.set(driver.driverId, driver.name)
+      this.#touchDriver(driver.driverId)
+    } else if (type === RecordType.Process) {
+      const notice = decodeProcess(words, at)
+      if (notice.event !== ProcessEvent.Exited) {
+        const created = notice.event === ProcessEvent.Created
+        if (this.processes.learn(notice.processId, notice.name, notice.at, created))
+          this.#rename(notice.processId)
+      }
+    }
+  }
+
+  /** Rows can overtake the record that names their driver. */
+  #touchDriver(driverId: DriverId): void {
+    for (const chunk of this.chunks) {
+      const codes = chunk.kinds.find((words, at) => words[at + Kind.driver] === driverId)
+      if (codes.size > 0) chunk.touchAll(this.#stamp)
+    }
+  }
+
+  /** The number of a new last row. */
+  #newRow(arrival: number, id: number): number {
+    const row = this.#endRow++
+    const to = row & (CHUNK_ROWS - 1)
+    if (to === 0) {
+      this.#settleMemory()
+      this.chunks.push(new Chunk(row, arrival, id))
+    }
+    const chunk = this.chunks[this.chunks.length - 1]
+    chunk.rows = to + 1
+    chunk.setArrival(to, arrival)
+    chunk.setRequestId(to, id)
+    // In flight, with no latency, until an end says otherwise. A shared buffer begins as zeros.
+    chunk.outcome[to] = OUTCOME_IN_FLIGHT
+    chunk.latency[to] = WIDE
+    return row
+  }
+
+  /** The chunk that holds a row; null if it has left. */
+  chunkOf(row: number): Chunk | null {
+    const first = this.chunks.length === 0 ? 0 : this.chunks[0].first
+    return row < first ? null : (this.chunks[(row - first) >> CHUNK_SHIFT] ?? null)
+  }
+
+  /** Counts the memory of the chunks that grew in this batch and lets the oldest ones go until the budget holds. */
+  #settleMemory(): void {
+    for (const chunk of this.chunks) {
+      if (chunk.lastChange === this.#stamp) this.#chunkBytes += chunk.recount()
+    }
+    while (this.storeBytes > this.options.budgetBytes && this.chunks.length > 1) {
+      const oldest = this.chunks.shift()
+      if (!oldest) break
+      this.#chunkBytes -= oldest.counted
+      this.#inFlight -= oldest.inFlight
+    }
+  }
+
+  /** Names from a snapshot of the system's processes, valid from `at` on unless a record says otherwise. */
+  learnProcesses(list: readonly KnownProcess[], at: Ticks): void {
+    this.#stamp++
+    for (const process of list) {
+      if (this.processes.learn(process.processId, process.name, at, false)) this.#rename(process.processId)
+    }
+  }
+
+  /** Gives rows that came before their process's name the name of their time. */
+  #rename(processId: number): void {
+    for (const chunk of this.chunks) {
+      const nameless = chunk.callers.find((words, at) => {
+        return words[at + Caller.processId] === processId && words[at + Caller.process] === 0
+      })
+      if (nameless.size === 0) continue
+      for (let to = 0; to < chunk.rows; to++) {
+        const code = chunk.caller[to]
+        if (!nameless.has(code)) continue
+        const name = this.processes.at(processId, chunk.arrival(to))
+        if (name === 0 || chunk.callers.size > MAX_CODE) continue
+        const at = code * Caller.width
+        chunk.callers.key.set(chunk.callers.entries.subarray(at, at + Caller.width))
+        chunk.callers.key[Caller.process] = name
+        chunk.caller[to] = chunk.callers.intern()
+        chunk.touch(to, this.#stamp)
+      }
+    }
+  }
+
+  /** Process ids seen without a name; each is given out once. */
+  unknownProcesses(): number[] {
+    return this.processes.takeUnknown()
+  }
+
+  /** The capture has ended: no record will come, and what is in flight stays so. */
+  finish(): void {
+    this.#ended = true
+  }
+
+  /** One row while one looks at it; null if there is no such row (any more). */
+  request(row: RowId): Request | null {
+    const chunk = row < this.endRow && row >= 0 ? this.chunkOf(row) : null
+    return chunk ? new Request(this, chunk, row - chunk.first) : null
+  }
+
+  detail(row: RowId): RowDetail | null {
+    return this.request(row)?.detail() ?? null
   }
 
   /** Throws FilterError for a filter that cannot be understood or a field that cannot be sorted by. '' = all. */
@@ -94,10 +472,31 @@ export class Capture {
     return new View(this, filterText, sort)
   }
 
-  /** Goes through the rows that a filter lets through, in capture order, without building them all. Throws FilterError. */
-  *requests(_filterText: string): Iterable<Request> {}
+  /**
+   * Goes through the rows that a filter lets through, in capture order. The object handed out is one and the same:
+   * it is valid until the next is taken. Throws FilterError.
+   */
+  *requests(filterText: string): Generator<Request> {
+    const filter = compileFilter(filterText, this)
+    const matches = new Uint8Array(CHUNK_ROWS)
+    for (const chunk of [...this.chunks]) {
+      filter.open(chunk)
+      filter.match(0, chunk.rows, matches)
+      const request = new Request(this, chunk, 0)
+      for (let i = 0; i < chunk.rows; i++) {
+        if (matches[i] === 0) continue
+        request.at = i
+        yield request
+      }
+    }
+  }
 
+  /** Sums over the whole capture, by driver and function. */
   stats(): FunctionStatistics[] {
-    return []
+    return this.#statistics.list((id) => this.driverName(id))
+  }
+
+  driverName(id: DriverId): string {
+    return this.drivers.get(id) ?? ''
   }
 }

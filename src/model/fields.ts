@@ -1,0 +1,388 @@
+// fields.ts: what a row can be asked for: one table that drives the filter language and its completion, sorting, and
+// the columns of every export.
+//
+// A field says where its values are: in an entry of one of a chunk's dictionaries (then a filter looks at each
+// distinct value once), in a column of numbers, or in the payload. Absent values (the status of a request in
+// flight) are null, or NaN in a column; no comparison holds for them.
+
+import { carriesControlCode, functionMajors, isFastIo, minorName } from '../formats/irp-names.ts'
+import { isError } from '../formats/ntstatus.ts'
+import type { FunctionIndex } from '../protocol/ids.ts'
+import { RequestFlags } from '../protocol/layout.ts'
+import { RowState } from '../protocol/wire.ts'
+import type { Capture } from './capture.ts'
+import { Caller, type Chunk, Extra, Irp, Kind, Outcome, Place } from './chunk.ts'
+
+export type FieldType =
+  | 'integer'
+  | 'size' // bytes
+  | 'duration' // ticks
+  | 'instant' // ticks
+  | 'address' // 64 bits
+  | 'code' // IOCTL or FSCTL
+  | 'status'
+  | 'function' // FunctionIndex
+  | 'major'
+  | 'state' // RowState
+  | 'flag'
+  | 'text'
+  | 'bytes'
+
+export type Value = number | bigint | string | boolean | null
+
+/** Dictionaries of a chunk, and the column of codes into each. */
+export const ENTRIES = {
+  kind: 'kinds',
+  caller: 'callers',
+  place: 'places',
+  irp: 'irps',
+  outcome: 'outcomes',
+} as const
+
+/** Entry values that need no more than the words of the entry and the capture's names. */
+export interface EntrySource {
+  in: keyof typeof ENTRIES
+  value(words: Uint32Array, at: number, capture: Capture): Value
+}
+
+export interface ColumnSource {
+  in: 'column'
+  /** Writes the values of `count` rows from `first` on; NaN = absent. */
+  fill(chunk: Chunk, first: number, count: number, out: Float64Array): void
+  /** The value itself where a double may not hold it. */
+  exact?(chunk: Chunk, row: number): bigint | number
+}
+
+export interface PayloadSource {
+  in: 'payload'
+  extra: number
+}
+
+export interface Field {
+  name: string
+  type: FieldType
+  /** One line for people. */
+  doc: string
+  source: EntrySource | ColumnSource | PayloadSource
+}
+
+/** A column that is read value by value. */
+function column(read: (chunk: Chunk, row: number) => number): ColumnSource {
+  return {
+    in: 'column',
+    fill(chunk, first, count, out) {
+      for (let i = 0; i < count; i++) out[i] = read(chunk, first + i)
+    },
+  }
+}
+
+/** A column that is a plain array of the chunk. */
+function plain(pick: (chunk: Chunk) => Uint32Array): ColumnSource {
+  return {
+    in: 'column',
+    fill(chunk, first, count, out) {
+      const values = pick(chunk)
+      for (let i = 0; i < count; i++) out[i] = values[first + i]
+    },
+  }
+}
+
+function wideWords(words: Uint32Array, at: number): bigint {
+  return (BigInt(words[at + 1]) << 32n) | BigInt(words[at])
+}
+
+function callOf(words: Uint32Array, at: number): FunctionIndex {
+  return (words[at + Kind.call] & 0xff) as FunctionIndex
+}
+
+function startFlag(flag: number): EntrySource {
+  return { in: 'kind', value: (words, at) => (words[at + Kind.flags] & flag) !== 0 }
+}
+
+function hasEnded(words: Uint32Array, at: number): boolean {
+  return words[at + Outcome.state] === RowState.Done || words[at + Outcome.state] === RowState.Unseen
+}
+
+function endFlag(flag: number): EntrySource {
+  return {
+    in: 'outcome',
+    value: (words, at) => (hasEnded(words, at) ? (words[at + Outcome.flags] & flag) !== 0 : null),
+  }
+}
+
+/** Set at either side: the start speaks of the input, the end of the output. */
+function eitherFlag(flag: number): ColumnSource {
+  return column((chunk, row) => ((rowFlags(chunk, row) & flag) === 0 ? 0 : 1))
+}
+
+/** RequestFlags of start and end together. */
+export function rowFlags(chunk: Chunk, row: number): number {
+  return (
+    (chunk.kinds.entries[chunk.kind[row] * Kind.width + Kind.flags] |
+      chunk.outcomes.entries[chunk.outcome[row] * Outcome.width + Outcome.flags]) >>>
+    0
+  )
+}
+
+export const fields: readonly Field[] = [
+  {
+    name: 'row',
+    type: 'integer',
+    doc: 'Number of the row since the capture began',
+    source: column((chunk, row) => chunk.first + row),
+  },
+  {
+    name: 'time',
+    type: 'instant',
+    doc: 'When the request arrived, UTC: time > "2026-11-22T14:00:00"',
+    source: column((chunk, row) => chunk.arrival(row)),
+  },
+  {
+    name: 'driver',
+    type: 'text',
+    doc: 'Object name of the hooked driver, such as \\Driver\\AFD',
+    source: {
+      in: 'kind',
+      value: (words, at, capture) => capture.drivers.get(words[at + Kind.driver] as never) ?? '',
+    },
+  },
+  {
+    name: 'process',
+    type: 'text',
+    doc: 'Image name of the process that was running when the request arrived',
+    source: { in: 'caller', value: (words, at, capture) => capture.processNames[words[at + Caller.process]] },
+  },
+  {
+    name: 'pid',
+    type: 'integer',
+    doc: 'Process that was running when the request arrived',
+    source: { in: 'caller', value: (words, at) => words[at + Caller.processId] },
+  },
+  {
+    name: 'tid',
+    type: 'integer',
+    doc: 'Thread that was running when the request arrived',
+    source: { in: 'caller', value: (words, at) => words[at + Caller.threadId] },
+  },
+  {
+    name: 'requestor',
+    type: 'integer',
+    doc: 'Process id of the thread that the IRP belongs to; 0 = not known',
+    source: { in: 'caller', value: (words, at) => words[at + Caller.requestor] },
+  },
+  {
+    name: 'function',
+    type: 'function',
+    doc: 'Major function or fast-I/O routine: IRP_MJ_READ, FAST_IO_DEVICE_CONTROL',
+    source: { in: 'kind', value: (words, at) => callOf(words, at) },
+  },
+  {
+    name: 'major',
+    type: 'major',
+    doc: 'Major function; a fast-I/O call counts as the one that it stands for',
+    source: { in: 'kind', value: (words, at) => functionMajors[callOf(words, at)] ?? null },
+  },
+  {
+    name: 'minor',
+    type: 'text',
+    doc: 'Minor function by name, such as QUERY_ID',
+    source: {
+      in: 'kind',
+      value: (words, at) => minorName(callOf(words, at), (words[at + Kind.call] >>> 8) & 0xff),
+    },
+  },
+  {
+    name: 'fastio',
+    type: 'flag',
+    doc: 'The request was a fast-I/O call',
+    source: { in: 'kind', value: (words, at) => isFastIo(callOf(words, at)) },
+  },
+  {
+    name: 'ioctl',
+    type: 'code',
+    doc: 'I/O or file-system control code, by number or name: IOCTL_AFD_RECV',
+    source: {
+      in: 'kind',
+      value: (words, at) => (carriesControlCode(callOf(words, at)) ? words[at + Kind.code] : null),
+    },
+  },
+  {
+    name: 'detail',
+    type: 'text',
+    doc: 'File name of a CREATE',
+    source: { in: 'kind', value: (words, at, capture) => capture.details[words[at + Kind.detail]] },
+  },
+  {
+    name: 'state',
+    type: 'state',
+    doc: 'in_flight, done, unseen (returned without a completion that could be seen), end_lost or start_lost',
+    source: column((chunk, row) => chunk.state(row)),
+  },
+  {
+    name: 'status',
+    type: 'status',
+    doc: 'NTSTATUS, by number or name: STATUS_CANCELLED',
+    source: {
+      in: 'outcome',
+      value: (words, at) => (hasEnded(words, at) ? words[at + Outcome.status] : null),
+    },
+  },
+  {
+    name: 'error',
+    type: 'flag',
+    doc: 'The status is an error (0xC…)',
+    source: {
+      in: 'outcome',
+      value: (words, at) => (hasEnded(words, at) ? isError(words[at + Outcome.status]) : null),
+    },
+  },
+  {
+    name: 'latency',
+    type: 'duration',
+    doc: 'From arrival to completion: latency > 1ms',
+    source: column((chunk, row) => chunk.latencyOf(row)),
+  },
+  {
+    name: 'information',
+    type: 'integer',
+    doc: 'IoStatus.Information: usually the bytes moved',
+    source: {
+      in: 'column',
+      fill(chunk, first, count, out) {
+        for (let i = 0; i < count; i++) {
+          const { entries } = chunk.outcomes
+          const ended = hasEnded(entries, chunk.outcome[first + i] * Outcome.width)
+          out[i] = ended ? Number(chunk.informationOf(first + i)) : Number.NaN
+        }
+      },
+      exact: (chunk, row) => chunk.informationOf(row),
+    },
+  },
+  {
+    name: 'input_length',
+    type: 'size',
+    doc: 'Bytes offered: length of the input buffer, or of a WRITE',
+    source: plain((chunk) => chunk.inputLength),
+  },
+  {
+    name: 'output_length',
+    type: 'size',
+    doc: 'Bytes asked for: length of the output buffer, or of a READ',
+    source: plain((chunk) => chunk.outputLength),
+  },
+  {
+    name: 'offset',
+    type: 'integer',
+    doc: 'READ and WRITE: byte offset; CREATE: desired access, and share access from bit 32 on',
+    source: {
+      ...column((chunk, row) => Number(chunk.offset(row))),
+      exact: (chunk, row) => chunk.offset(row),
+    },
+  },
+  {
+    name: 'input',
+    type: 'bytes',
+    doc: 'Captured input: input contains de:ad:be:ef, input contains "GET /"',
+    source: { in: 'payload', extra: Extra.input },
+  },
+  {
+    name: 'output',
+    type: 'bytes',
+    doc: 'Captured output',
+    source: { in: 'payload', extra: Extra.output },
+  },
+  {
+    name: 'irp',
+    type: 'address',
+    doc: 'Address of the IRP; recurs. 0 for fast I/O',
+    source: { in: 'irp', value: (words, at) => wideWords(words, at + Irp.low) },
+  },
+  {
+    name: 'device',
+    type: 'address',
+    doc: 'Address of the device object',
+    source: { in: 'place', value: (words, at) => wideWords(words, at + Place.deviceLow) },
+  },
+  {
+    name: 'file',
+    type: 'address',
+    doc: 'Address of the file object; 0 = none',
+    source: { in: 'place', value: (words, at) => wideWords(words, at + Place.fileLow) },
+  },
+  {
+    name: 'code',
+    type: 'integer',
+    doc: 'Control code, or the options of a CREATE (disposition in the top byte), as a number',
+    source: { in: 'kind', value: (words, at) => words[at + Kind.code] },
+  },
+  {
+    name: 'processor',
+    type: 'integer',
+    doc: 'Processor on which the request arrived',
+    source: { in: 'caller', value: (words, at) => words[at + Caller.processor] & 0xffff },
+  },
+  {
+    name: 'irql',
+    type: 'integer',
+    doc: 'IRQL at which the request arrived',
+    source: { in: 'caller', value: (words, at) => words[at + Caller.processor] >>> 16 },
+  },
+  {
+    name: 'pended',
+    type: 'flag',
+    doc: 'The driver returned STATUS_PENDING',
+    source: endFlag(RequestFlags.Pended),
+  },
+  {
+    name: 'cancelled',
+    type: 'flag',
+    doc: 'Somebody asked for the request to be cancelled',
+    source: endFlag(RequestFlags.Cancelled),
+  },
+  {
+    name: 'fellthrough',
+    type: 'flag',
+    doc: 'A fast-I/O call that was refused: an IRP follows',
+    source: endFlag(RequestFlags.FellThrough),
+  },
+  {
+    name: 'synchronous',
+    type: 'flag',
+    doc: 'Made for a synchronous call or on a synchronous handle',
+    source: startFlag(RequestFlags.Synchronous),
+  },
+  { name: 'paging', type: 'flag', doc: 'Paging I/O', source: startFlag(RequestFlags.Paging) },
+  {
+    name: 'usermode',
+    type: 'flag',
+    doc: 'The request came from user mode',
+    source: { in: 'kind', value: (words, at) => ((words[at + Kind.call] >>> 24) & 1) === 1 },
+  },
+  {
+    name: 'truncated',
+    type: 'flag',
+    doc: 'More bytes were there than were kept',
+    source: eitherFlag(RequestFlags.PayloadTruncated),
+  },
+  {
+    name: 'missed',
+    type: 'flag',
+    doc: 'Bytes were there that could not be read',
+    source: eitherFlag(RequestFlags.PayloadMissed),
+  },
+  {
+    name: 'id',
+    type: 'integer',
+    doc: 'Request id: unique in one load of the driver',
+    source: column((chunk, row) => chunk.requestId(row)),
+  },
+]
+
+const byName = new Map(fields.map((field) => [field.name, field]))
+
+export function fieldNamed(name: string): Field | undefined {
+  return byName.get(name.toLowerCase())
+}
+
+/** Names of RowState as the filter language and exports write them, by number. */
+export const STATE_NAMES = ['in_flight', 'done', 'unseen', 'end_lost', 'start_lost'] as const

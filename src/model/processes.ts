@@ -1,0 +1,87 @@
+// processes.ts: which process a process id meant at a given time.
+//
+// Windows reuses process ids within seconds, so a name holds from a time on, until the next one. A snapshot taken
+// by user mode says nothing about before; yet a process that was not created while we looked was there all along:
+// the first name learned for an id holds back to the beginning, unless it comes with its creation.
+
+import { StringDictionary } from './dictionary.ts'
+
+interface Name {
+  since: number
+  name: number
+}
+
+const CACHE_SIZE = 512
+
+export class ProcessNames {
+  readonly names: StringDictionary
+  /** Oldest first. */
+  readonly #known = new Map<number, Name[]>()
+  readonly #unknown = new Set<number>()
+  readonly #reported = new Set<number>()
+  // The newest name of recently seen ids: a Map look-up per record would be felt.
+  readonly #cachedId = new Float64Array(CACHE_SIZE).fill(-1)
+  readonly #cachedName = new Uint32Array(CACHE_SIZE)
+  readonly #cachedSince = new Float64Array(CACHE_SIZE)
+
+  constructor(maxBytes: number) {
+    this.names = new StringDictionary(maxBytes)
+  }
+
+  /** A name from `at` on. Returns whether rows that had none may have one now. */
+  learn(processId: number, name: string, at: number, created: boolean): boolean {
+    const code = this.names.intern(imageName(name))
+    if (code === 0) return false
+    this.#cachedId[cacheSlot(processId)] = -1
+    this.#unknown.delete(processId)
+    const known = this.#known.get(processId)
+    if (!known) {
+      this.#known.set(processId, [{ since: created ? at : Number.NEGATIVE_INFINITY, name: code }])
+      return true
+    }
+    const after = known.findIndex((entry) => entry.since > at)
+    const place = after < 0 ? known.length : after
+    if (known[place - 1]?.name === code && !created) return false
+    known.splice(place, 0, { since: at, name: code })
+    return true
+  }
+
+  /** The number of the name that an id had at a time; 0 = not known, which is remembered for `takeUnknown`. */
+  at(processId: number, at: number): number {
+    const slot = cacheSlot(processId)
+    if (this.#cachedId[slot] === processId && at >= this.#cachedSince[slot]) return this.#cachedName[slot]
+    const known = this.#known.get(processId)
+    const entry = known?.findLast((candidate) => candidate.since <= at)
+    if (!entry) {
+      if (!known && !this.#reported.has(processId)) this.#unknown.add(processId)
+      return 0
+    }
+    if (entry === known?.at(-1)) {
+      this.#cachedId[slot] = processId
+      this.#cachedName[slot] = entry.name
+      this.#cachedSince[slot] = entry.since
+    }
+    return entry.name
+  }
+
+  nameAt(processId: number, at: number): string {
+    return this.names.values[this.at(processId, at)]
+  }
+
+  /** Ids seen without a name; each is given out once. */
+  takeUnknown(): number[] {
+    const ids = [...this.#unknown]
+    for (const id of ids) this.#reported.add(id)
+    this.#unknown.clear()
+    return ids
+  }
+}
+
+function cacheSlot(processId: number): number {
+  return (processId >>> 2) & (CACHE_SIZE - 1)
+}
+
+/** `\Device\HarddiskVolume3\Windows\explorer.exe` → `explorer.exe`. */
+function imageName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf('\\'), path.lastIndexOf('/')) + 1)
+}
