@@ -47,12 +47,19 @@ export function windowsNode() {
   return executable
 }
 
-/** What npm run build does, for Windows: the addon, the drivers, the programs beside them. */
+/** Asks the drivers, and knows what must be seen. */
+export const caller = join(driverFolder, 'caller.exe')
+
+/** The addon, the drivers and the caller, for Windows. */
 export function buildForWindows() {
-  const build = spawnSync(process.execPath, [join(root, 'addon/build.mjs'), '--windows'], {
-    encoding: 'utf8',
-  })
-  if (build.status !== 0) throw new Error(`The build for Windows failed:\n${build.stdout}${build.stderr}`)
+  const steps = [
+    [process.execPath, join(root, 'addon/build.mjs'), '--windows'],
+    ['cmake', '--build', driverFolder, '--target', 'caller'],
+  ]
+  for (const [program, ...args] of steps) {
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`The build for Windows failed:\n${stdout}${stderr}`)
+  }
 }
 
 /** Copies a driver onto the machine's disk; says whether that changed anything. */

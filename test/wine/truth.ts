@@ -1,41 +1,131 @@
-// truth.ts: what a caller wrote down (caller/truth.h), and the rows of a capture, in one form, so that they can be held
+// truth.ts: what a caller wrote down (caller/truth.h) and the rows of a capture, in one form, so that they can be held
 // against each other.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { functionFullName, functionIndex } from '../../src/formats/irp-names.ts'
+import { statusName } from '../../src/formats/ntstatus.ts'
 
-/** One request as its caller knows it. Bytes are hexadecimal. */
-export interface Issued {
-  order: number
-  thread: number
+/** One request. Bytes are hexadecimal. */
+export interface Request {
   driver: string
-  major: number
+  function: string
+  /** The control code; 0 for other functions. */
   code: number
   input: string
   outputLength: number
-  status: number
+  status: string
   information: number
   output: string
   pended: boolean
   cancelled: boolean
 }
 
+/** Requests of one thread, in the order in which it issued them. */
+export type Threads = Map<number, Request[]>
+
 export interface Truth {
   process: number
-  issued: Issued[]
+  threads: Threads
   /** By API of the system: its answers, one after the other. */
   answers: Map<string, string[]>
 }
 
-export function readTruth(file: string): Truth {
+/** Bytes beyond `snapLength` are not in a capture. */
+export function readTruth(file: string, snapLength: number): Truth {
   const [head, ...lines] = readFileSync(file, 'utf8')
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
-  const truth: Truth = { process: head.process, issued: [], answers: new Map() }
-  for (const line of lines) {
-    if ('api' in line) truth.answers.set(line.api, [...(truth.answers.get(line.api) ?? []), line.answer])
-    else truth.issued.push(line)
+  const answers = groupBy(
+    lines.filter((line) => 'api' in line),
+    (line) => line.api as string,
+  )
+  const issued = lines.filter((line) => 'order' in line).toSorted((a, b) => a.order - b.order)
+  return {
+    process: head.process,
+    threads: byThread(
+      issued,
+      ({ thread }) => thread,
+      (line) => ({
+        driver: line.driver,
+        function: functionFullName(functionIndex(line.major, 0)),
+        code: line.code,
+        input: line.input.slice(0, 2 * snapLength),
+        outputLength: line.outputLength,
+        status: statusName(line.status),
+        information: line.information,
+        output: line.output.slice(0, 2 * snapLength),
+        pended: line.pended,
+        cancelled: line.cancelled,
+      }),
+    ),
+    answers: new Map([...answers].map(([api, each]) => [api, each.map(({ answer }) => answer)])),
   }
-  truth.issued.sort((a, b) => a.order - b.order)
-  return truth
+}
+
+/** A line of `drivermon show --format jsonl`, as far as it is looked at here. */
+export interface Row {
+  row: number
+  state: string
+  driver: string
+  pid: number
+  tid: number
+  function: string
+  code: number
+  input: string | null
+  output: string | null
+  output_length: number
+  status: string | null
+  information: number
+  pended: boolean | null
+  cancelled: boolean | null
+  file: string
+}
+
+/** What the command line shows of a capture file. */
+export function showRows(drivermon: string, file: string): Row[] {
+  const show = spawnSync(process.execPath, [drivermon, 'show', file, '--format', 'jsonl'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 30,
+  })
+  if (show.status !== 0) throw new Error(`show: ${show.stderr}`)
+  return show.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+export function requestsOf(rows: Row[]): Threads {
+  return byThread(
+    rows,
+    ({ tid }) => tid,
+    (row) => ({
+      driver: row.driver,
+      function: row.function,
+      // The options of a CREATE are the system's affair.
+      code: row.function === 'IRP_MJ_DEVICE_CONTROL' ? row.code : 0,
+      input: row.input ?? '',
+      outputLength: row.output_length,
+      status: row.status ?? row.state,
+      information: row.information,
+      output: row.output ?? '',
+      pended: row.pended ?? false,
+      cancelled: row.cancelled ?? false,
+    }),
+  )
+}
+
+function byThread<T>(items: T[], thread: (item: T) => number, request: (item: T) => Request): Threads {
+  return new Map([...groupBy(items, thread)].map(([id, each]) => [id, each.map(request)]))
+}
+
+function groupBy<T, Key>(items: T[], key: (item: T) => Key): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>()
+  for (const item of items) {
+    const group = groups.get(key(item))
+    if (group) group.push(item)
+    else groups.set(key(item), [item])
+  }
+  return groups
 }

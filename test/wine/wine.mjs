@@ -54,16 +54,20 @@ class Program {
     this.ended = new Promise((done, failed) => {
       this.#child.once('error', failed)
       this.#child.once('exit', (status) => {
-        const outcome = { status, stdout: this.stdout(), stderr: readFileSync(this.stderrFile, 'utf8') }
+        const outcome = { status, stdout: this.stdout(), stderr: this.stderr() }
         rmSync(this.#folder, { recursive: true, force: true })
         done(outcome)
       })
     })
   }
 
-  /** What it has written so far. */
+  /** What it has written so far; not to be asked after its end. */
   stdout() {
     return readFileSync(this.stdoutFile, 'utf8')
+  }
+
+  stderr() {
+    return readFileSync(this.stderrFile, 'utf8')
   }
 
   get running() {

@@ -56,6 +56,16 @@ void AskAtOnce(Handle& echo) {
     }
 }
 
+void AskInDirect(Handle& echo) {
+    for (const uint32_t size : {0u, 1u, 300u}) {
+        Bytes more = Payload(size, size);
+        more.resize(size + 100, 0xAB);
+        echo.ControlInDirect(kEchoInDirect, Payload(size, size), more);
+    }
+    echo.ControlInDirect(kEchoInDirect, Payload(20, 1), Payload(20, 2));  // must begin alike
+    echo.ControlInDirect(kEchoInDirect, Payload(20, 1), Payload(10, 1));  // too short
+}
+
 void AskToFail(Handle& echo) {
     for (const int32_t status :
          {kUnsuccessful, kAccessDenied, kEndOfFile, kDeviceBusy, kBufferOverflow, kMoreEntries}) {
@@ -124,6 +134,7 @@ void AskEcho(Truth& truth, Handle::Opener open) {
     try {
         Handle echo(truth, open, kDriver, DRIVERMON_ECHO_USER_PATH);
         AskAtOnce(echo);
+        AskInDirect(echo);
         AskToFail(echo);
         ReadAndWrite(echo);
         AskLater(echo);

@@ -104,6 +104,20 @@ void Handle::Control(uint32_t code, const Bytes& input, uint32_t outputBytes) {
     truth_.Tell(request);
 }
 
+void Handle::ControlInDirect(uint32_t code, const Bytes& input, const Bytes& more) {
+    Request request = truth_.Begin(driver_, Major::DeviceControl);
+    request.code = code;
+    request.input = input;
+    request.input.insert(request.input.end(), more.begin(), more.end());
+    request.outputLength = static_cast<uint32_t>(more.size());
+    Bytes second = more;
+    uint32_t returned = 0;
+    const sim::Status status = handle_->Control(code, input.data(), static_cast<uint32_t>(input.size()), second.data(),
+                                                request.outputLength, &returned);
+    End(request, status, returned, {});
+    truth_.Tell(request);
+}
+
 void Handle::Read(uint32_t bytes, uint64_t offset) {
     Request request = truth_.Begin(driver_, Major::Read);
     request.outputLength = bytes;

@@ -68,6 +68,8 @@ class Handle {
     ~Handle();
 
     void Control(uint32_t code, const Bytes& input, uint32_t outputBytes);
+    // METHOD_IN_DIRECT: what is called the output buffer holds more input.
+    void ControlInDirect(uint32_t code, const Bytes& input, const Bytes& more);
     void Read(uint32_t bytes, uint64_t offset);
     void Write(const Bytes& input, uint64_t offset);
 
