@@ -300,6 +300,7 @@ typedef struct _KTIMER {
     DISPATCHER_HEADER Header;
     PKDPC Dpc;
     LONG Period;           // ms, 0 = once
+    LONGLONG DueTime;      // with the generation, the simulator's key
     ULONGLONG Generation;  // 0 = not set
 } KTIMER, *PKTIMER;
 
