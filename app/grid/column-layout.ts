@@ -1,15 +1,34 @@
 // column-layout.ts: which columns there are room for, and how wide each is.
 //
-// A column keeps the width that a person gave it; the others give way, each down to its minimum, before the grid
-// scrolls sideways. The last visible column takes what is left over.
+// A column keeps the width that a person gave it; the others give way, each down to its minimum. Where even that is
+// too wide, columns that say least are left out, then the grid scrolls sideways. The last one takes what is left over.
 
 export interface ColumnSize {
   id: string
   width: number
   min: number
+  /** Columns with the highest number are left out first; absent = never. */
+  dispensable?: number
 }
 
 export const SMALLEST_WIDTH = 32
+
+/** The columns that fit at their least width. */
+export function columnsThatFit<Column extends ColumnSize>(
+  columns: readonly Column[],
+  chosen: Readonly<Record<string, number>>,
+  available: number,
+): Column[] {
+  const kept = [...columns]
+  const least = () => kept.reduce((sum, column) => sum + (chosen[column.id] ?? column.min), 0)
+  while (least() > available) {
+    const dispensable = kept.filter((column) => column.dispensable !== undefined)
+    const victim = dispensable.sort((a, b) => b.dispensable! - a.dispensable!)[0]
+    if (!victim) break
+    kept.splice(kept.indexOf(victim), 1)
+  }
+  return kept
+}
 
 export function layoutColumns(
   columns: readonly ColumnSize[],

@@ -4,8 +4,8 @@ import { statusSeverity } from '../../src/formats/ntstatus.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { RowState } from '../../src/protocol/wire.ts'
 import type { RowWindow } from '../rows/row-window.ts'
-import type { RowText } from '../text/row-text.ts'
 import { functionColour } from '../text/function-colours.ts'
+import type { RowText } from '../text/row-text.ts'
 import type { ColumnSize } from './column-layout.ts'
 
 export interface Column extends ColumnSize {
@@ -27,18 +27,18 @@ export interface RowLook {
 
 export function gridColumns(text: RowText): Column[] {
   return [
-    column('time', 'Time', 'time', 132, 112, 'mono', text.time),
-    column('driver', 'Driver', 'driver', 92, 56, '', text.driver),
-    column('process', 'Process', 'process', 140, 92, '', text.process),
-    column('pid', 'PID', 'pid', 58, 46, 'number', text.processId),
-    column('tid', 'TID', 'tid', 58, 46, 'number', text.threadId),
-    column('function', 'Function', 'major', 196, 130, 'function', text.functionName),
-    column('operation', 'Operation', 'ioctl', 184, 120, 'mono', text.operation),
-    column('status', 'Status', 'status', 190, 130, 'status', text.status),
-    column('duration', 'Duration', 'latency', 92, 76, 'number duration', text.duration),
-    column('in', 'In', 'inputLength', 66, 46, 'number', text.input),
-    column('out', 'Out', 'outputLength', 66, 46, 'number', text.output),
-    column('details', 'Details', 'detail', 160, 80, 'details', text.details),
+    column('time', 'Time', 'time', 132, 122, 'mono', text.time),
+    column('driver', 'Driver', 'driver', 80, 56, '', text.driver),
+    column('process', 'Process', 'process', 130, 88, '', text.process),
+    column('pid', 'PID', 'pid', 56, 56, 'number', text.processId),
+    { ...column('tid', 'TID', 'tid', 56, 56, 'number', text.threadId), dispensable: 2 },
+    column('function', 'Function', 'function', 200, 150, 'function', text.functionName),
+    column('operation', 'Operation', 'ioctl', 190, 130, 'mono', text.operation),
+    column('status', 'Status', 'status', 196, 150, 'status', text.status),
+    column('duration', 'Duration', 'latency', 92, 88, 'number duration', text.duration),
+    column('in', 'In', 'input_length', 58, 58, 'number', text.input),
+    column('out', 'Out', 'output_length', 58, 58, 'number', text.output),
+    { ...column('details', 'Details', 'detail', 140, 80, 'details', text.details), dispensable: 1 },
   ]
 }
 
@@ -60,7 +60,11 @@ const FULL_BAR_SECONDS = 10
 export function rowLook(window: RowWindow, row: number, selected: boolean, ticksPerSecond: number): RowLook {
   const state = window.state(row)
   const inFlight = state === RowState.InFlight
-  const kind = inFlight ? 'in-flight' : state === RowState.EndLost ? 'lost' : statusSeverity(window.status(row))
+  const kind = inFlight
+    ? 'in-flight'
+    : state === RowState.EndLost
+      ? 'lost'
+      : statusSeverity(window.status(row))
   const pended = window.flags(row) & RequestFlags.Pended ? ' pended' : ''
   const seconds = inFlight ? FULL_BAR_SECONDS : window.latency(row) / ticksPerSecond
   return {

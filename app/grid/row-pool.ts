@@ -42,28 +42,18 @@ export class RowPool {
   }
 
   /** Shows the rows of the view from `first` on; what the window does not hold is shown as on its way. */
-  draw(window: RowWindow | null, first: number, total: number, look: (window: RowWindow, row: number) => RowLook): void {
-    this.rows.forEach((pooled, offset) => {
+  draw(
+    window: RowWindow | null,
+    first: number,
+    total: number,
+    look: (window: RowWindow, row: number) => RowLook,
+  ): void {
+    for (const [offset, pooled] of this.rows.entries()) {
       const index = first + offset
-      if (index >= total) return this.setClass(pooled, 'row void', -1)
-      if (!window?.has(index)) {
-        this.setClass(pooled, 'row waiting', index)
-        for (const cell of pooled.cells) setText(cell, '')
-        return
-      }
-      const row = index - window.first
-      const { className, mark, bar } = look(window, row)
-      this.setClass(pooled, className, index)
-      this.columns.forEach((column, i) => setText(pooled.cells[i]!, column.text(window, row)))
-      if (mark !== pooled.mark) {
-        pooled.mark = mark
-        pooled.element.style.setProperty('--fn', `var(--f${mark})`)
-      }
-      if (bar !== pooled.barWidth) {
-        pooled.barWidth = bar
-        pooled.element.style.setProperty('--bar-part', String(bar))
-      }
-    })
+      if (index >= total) this.setClass(pooled, 'row void', -1)
+      else if (window?.has(index)) this.drawRow(pooled, window, index, look)
+      else this.drawWaiting(pooled, index)
+    }
   }
 
   /** The index, within the view, of the row that holds that element; -1 = none. */
@@ -75,6 +65,31 @@ export class RowPool {
   /** The element id of the row with that index, for aria-activedescendant. */
   idOf(index: number): string {
     return this.rows.find((row) => row.index === index)?.element.id ?? ''
+  }
+
+  private drawRow(
+    pooled: PooledRow,
+    window: RowWindow,
+    index: number,
+    look: (window: RowWindow, row: number) => RowLook,
+  ): void {
+    const row = index - window.first
+    const { className, mark, bar } = look(window, row)
+    this.setClass(pooled, className, index)
+    for (const [i, column] of this.columns.entries()) setText(pooled.cells[i]!, column.text(window, row))
+    if (mark !== pooled.mark) {
+      pooled.mark = mark
+      pooled.element.style.setProperty('--fn', `var(--f${mark})`)
+    }
+    if (bar !== pooled.barWidth) {
+      pooled.barWidth = bar
+      pooled.element.style.setProperty('--bar-part', String(bar))
+    }
+  }
+
+  private drawWaiting(pooled: PooledRow, index: number): void {
+    this.setClass(pooled, 'row waiting', index)
+    for (const cell of pooled.cells) setText(cell, '')
   }
 
   private setClass(pooled: PooledRow, className: string, index: number): void {

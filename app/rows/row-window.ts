@@ -52,7 +52,9 @@ export class RowWindow {
 
   /** Whether the row at that index of the view is here. */
   has(index: number): boolean {
-    return index >= this.first && index < this.first + this.count && !Number.isNaN(this.rowId(index - this.first))
+    return (
+      index >= this.first && index < this.first + this.count && !Number.isNaN(this.rowId(index - this.first))
+    )
   }
 
   /** Copies row `from` of another window over row `to` of this one. Both count from the window's beginning. */

@@ -7,7 +7,16 @@ import { proxy, type Remote, wrap } from 'comlink'
 import type { DriverId, RowId } from '../../src/protocol/ids.ts'
 import type { DriverEntry, SessionState } from '../../src/protocol/wire.ts'
 import { RowWindow } from '../rows/row-window.ts'
-import type { ChartsFrame, Command, ConnectionState, Detail, Frame, Status, View, WorkerApi } from '../worker/frames.ts'
+import type {
+  ChartsFrame,
+  Command,
+  ConnectionState,
+  Detail,
+  Frame,
+  Status,
+  View,
+  WorkerApi,
+} from '../worker/frames.ts'
 import { turns } from './turns.ts'
 
 export const connection = signal<ConnectionState>({ kind: 'connecting' })
@@ -16,7 +25,9 @@ export const status = signal<Status | null>(null)
 export const drivers = signal<DriverEntry[] | null>(null)
 /** Something asked for did not work. Stays until it is dismissed or something else is tried. */
 export const problem = signal('')
-export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(null)
+export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(
+  null,
+)
 export const selectedRow = signal<RowId | null>(null)
 /** null = nothing selected, or on its way; `gone` = the row has left the store. */
 export const detail = signal<{ row: RowId; detail: Detail | null } | null>(null)
@@ -102,13 +113,16 @@ function take(frame: Frame): void {
       for (const [id, name] of frame.names.drivers) names.drivers.set(id, name)
       for (const [id, name] of frame.names.processes) names.processes.set(id, name)
       for (const [id, name] of frame.names.details) names.details.set(id, name)
-      return publish('rows')
+      publish('rows')
+      return
     case 'rows':
       live.rows = RowWindow.decode(frame.buffer)
-      return publish('rows')
+      publish('rows')
+      return
     case 'charts':
       live.charts = frame
-      return publish('charts')
+      publish('charts')
+      return
     case 'detail':
       if (frame.row === selectedRow.peek()) detail.value = { row: frame.row, detail: frame.detail }
       return

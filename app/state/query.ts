@@ -59,6 +59,5 @@ export function followQuery(): void {
 }
 
 function tell(): void {
-  if (wanted.count > 0)
-    look({ ...wanted, filter: filter.value, sort: sort.value, follow: follow.value })
+  if (wanted.count > 0) look({ ...wanted, filter: filter.value, sort: sort.value, follow: follow.value })
 }

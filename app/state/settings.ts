@@ -4,7 +4,11 @@ import { effect, type Signal, signal } from '@preact/signals'
 
 export type Theme = 'system' | 'light' | 'dark'
 
-export const theme = persisted<Theme>('theme', 'system', (v) => v === 'light' || v === 'dark' || v === 'system')
+export const theme = persisted<Theme>(
+  'theme',
+  'system',
+  (v) => v === 'light' || v === 'dark' || v === 'system',
+)
 export const chartsOpen = persisted('charts-open', true, isBoolean)
 export const chartsHeight = persisted('charts-height', 212, isNumber)
 export const detailOpen = persisted('detail-open', true, isBoolean)

@@ -7,12 +7,20 @@ import {
   deviceTypeName,
   METHODS,
 } from '../../src/formats/ioctl.ts'
-import { carriesControlCode, functionFullName, functionIndex, Major, minorName } from '../../src/formats/irp-names.ts'
+import { carriesControlCode, functionFullName, functionIndex, Major } from '../../src/formats/irp-names.ts'
 import { statusName, statusSeverity } from '../../src/formats/ntstatus.ts'
-import { type Clock, formatCount, formatDuration, formatHex, formatTime, ticksToNs } from '../../src/formats/values.ts'
+import {
+  type Clock,
+  formatCount,
+  formatDuration,
+  formatHex,
+  formatTime,
+  ticksToNs,
+} from '../../src/formats/values.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import type { Detail } from '../worker/frames.ts'
 import { functionColour } from './function-colours.ts'
+import { minorText } from './row-text.ts'
 
 export interface DetailField {
   name: string
@@ -54,7 +62,7 @@ const INFORMATION_IS_BYTES: readonly number[] = [
 export function describe(row: Detail, clock: Clock): DetailText {
   const fn = functionIndex(row.major, row.fastIo ? RequestFlags.FastIo : 0)
   const isControl = carriesControlCode(fn)
-  const minor = minorName(fn, row.minor)
+  const minor = minorText(fn, row.minor)
   return {
     title: isControl ? describeIoctl(row.code) : functionFullName(fn) + (minor ? ` · ${minor}` : ''),
     code: isControl ? formatHex(row.code, 8) : '',
@@ -77,9 +85,14 @@ export function describe(row: Detail, clock: Clock): DetailText {
       ...(row.end ? [endedIn(row, row.end)] : []),
       { name: 'Arrived', value: formatTime(row.arrival, clock, -new Date().getTimezoneOffset()), mono: true },
       { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
-      ...(row.fastIo ? [] : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
+      ...(row.fastIo
+        ? []
+        : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
       { name: 'File object', value: row.fileObject, mono: true },
-      { name: 'Flags', value: FLAG_NAMES.flatMap(([bit, name]) => (row.flags & bit ? [name] : [])).join(', ') || 'none' },
+      {
+        name: 'Flags',
+        value: FLAG_NAMES.flatMap(([bit, name]) => (row.flags & bit ? [name] : [])).join(', ') || 'none',
+      },
     ],
   }
 }
@@ -94,7 +107,9 @@ function steps(row: Detail, clock: Clock): string[] {
   if (!row.end) return ['arrived', 'in flight']
   const took = formatDuration(ticksToNs(row.end.completion - row.arrival, clock.ticksPerSecond))
   const cpu = row.end.processor === row.startProcessor ? '' : ', other CPU'
-  return row.flags & RequestFlags.Pended ? ['arrived', 'pended', `completed ${took}${cpu}`] : ['arrived', `completed ${took}${cpu}`]
+  return row.flags & RequestFlags.Pended
+    ? ['arrived', 'pended', `completed ${took}${cpu}`]
+    : ['arrived', `completed ${took}${cpu}`]
 }
 
 function outcome(row: Detail): DetailField[] {
@@ -129,7 +144,14 @@ function parameters(row: Detail): DetailField[] {
   if (row.fastIo) return [lengths]
   if (row.major === Major.CREATE) return createFields(row)
   if (row.major === Major.READ || row.major === Major.WRITE)
-    return [lengths, { name: 'Offset', value: formatCount(Number(row.byteOffset)), extra: formatHex(BigInt(row.byteOffset)) }]
+    return [
+      lengths,
+      {
+        name: 'Offset',
+        value: formatCount(Number(row.byteOffset)),
+        extra: formatHex(BigInt(row.byteOffset)),
+      },
+    ]
   return row.inputLength + row.outputLength > 0 ? [lengths] : []
 }
 

@@ -46,6 +46,7 @@ const FAST_IO_COLOURS = [10, 9, 11, 7, 7, 10, 10, 10, 10, 0, 3, 7, 9, 9, 11, 11,
 export function functionColour(fn: FunctionIndex | null): number {
   if (fn === null) return OTHERS_COLOUR
   return (
-    (fn < MAJOR_FUNCTION_COUNT ? MAJOR_COLOURS[fn] : FAST_IO_COLOURS[fn - MAJOR_FUNCTION_COUNT]) ?? OTHERS_COLOUR
+    (fn < MAJOR_FUNCTION_COUNT ? MAJOR_COLOURS[fn] : FAST_IO_COLOURS[fn - MAJOR_FUNCTION_COUNT]) ??
+    OTHERS_COLOUR
   )
 }

@@ -4,7 +4,7 @@ import { describeIoctl } from '../../src/formats/ioctl.ts'
 import { carriesControlCode, functionName, minorName } from '../../src/formats/irp-names.ts'
 import { statusName } from '../../src/formats/ntstatus.ts'
 import { formatCount, formatDuration, formatTime, ticksToNs } from '../../src/formats/values.ts'
-import type { DriverId, Ticks } from '../../src/protocol/ids.ts'
+import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { RowState, type SessionState } from '../../src/protocol/wire.ts'
 import type { RowWindow } from '../rows/row-window.ts'
@@ -27,9 +27,11 @@ export class RowText {
   constructor(private readonly names: RowNames) {}
 
   // To the microsecond: the seventh digit is noise in a list; the detail pane has it.
-  time = (rows: RowWindow, row: number): string => formatTime(rows.arrival(row), this.clock, this.offset).slice(0, -1)
+  time = (rows: RowWindow, row: number): string =>
+    formatTime(rows.arrival(row), this.clock, this.offset).slice(0, -1)
 
-  driver = (rows: RowWindow, row: number): string => shortDriverName(this.names.drivers.get(rows.driverId(row)) ?? '')
+  driver = (rows: RowWindow, row: number): string =>
+    shortDriverName(this.names.drivers.get(rows.driverId(row)) ?? '')
 
   process = (rows: RowWindow, row: number): string => this.names.processes.get(rows.process(row)) ?? ''
 
@@ -41,7 +43,7 @@ export class RowText {
 
   operation = (rows: RowWindow, row: number): string => {
     const fn = rows.functionIndex(row)
-    return carriesControlCode(fn) ? describeIoctl(rows.code(row)) : minorName(fn, rows.minor(row))
+    return carriesControlCode(fn) ? describeIoctl(rows.code(row)) : minorText(fn, rows.minor(row))
   }
 
   status = (rows: RowWindow, row: number): string => {
@@ -53,13 +55,16 @@ export class RowText {
       case RowState.Unseen:
         return `${statusName(rows.status(row))} (end unseen)`
       default:
-        return rows.flags(row) & RequestFlags.FellThrough ? 'fell through to an IRP' : statusName(rows.status(row))
+        return rows.flags(row) & RequestFlags.FellThrough
+          ? 'fell through to an IRP'
+          : statusName(rows.status(row))
     }
   }
 
   duration = (rows: RowWindow, row: number): string => {
     const { ticksPerSecond } = this.clock
-    if (rows.state(row) !== RowState.InFlight) return formatDuration(ticksToNs(rows.latency(row), ticksPerSecond))
+    if (rows.state(row) !== RowState.InFlight)
+      return formatDuration(ticksToNs(rows.latency(row), ticksPerSecond))
     const age = this.now - rows.arrival(row)
     return age > 0 ? `${formatDuration(ticksToNs(age, ticksPerSecond))} …` : '…'
   }
@@ -69,6 +74,12 @@ export class RowText {
   output = (rows: RowWindow, row: number): string => size(rows.outputLength(row))
 
   details = (rows: RowWindow, row: number): string => this.names.details.get(rows.detail(row)) ?? ''
+}
+
+/** What the minor says beyond the function's name: reading normally is reading. */
+export function minorText(fn: FunctionIndex, minor: number): string {
+  const name = minorName(fn, minor)
+  return name === 'NORMAL' ? '' : name
 }
 
 /** `AFD` for `\Driver\AFD`: what a column has room for. */

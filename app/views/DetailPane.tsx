@@ -10,7 +10,10 @@ export function DetailPane() {
   const shown = detail.value
   if (selectedRow.value === null) return <Hint text="Select a request to see its fields and bytes." />
   if (!shown) return <Hint text="…" />
-  if (!shown.detail) return <Hint text="This request has left the store; it is still in the capture file, if one was recorded." />
+  if (!shown.detail)
+    return (
+      <Hint text="This request has left the store; it is still in the capture file, if one was recorded." />
+    )
   return (
     <section class="detail" aria-label="Selected request">
       <Fields detail={shown.detail} />
@@ -72,7 +75,15 @@ function Fields({ detail: row }: { detail: Detail }) {
   )
 }
 
-function PayloadPanel({ title, payload, nothing }: { title: string; payload: PayloadBytes; nothing: string }) {
+function PayloadPanel({
+  title,
+  payload,
+  nothing,
+}: {
+  title: string
+  payload: PayloadBytes
+  nothing: string
+}) {
   const { bytes, total, isName, missed } = payload
   const name = isName ? new TextDecoder('utf-16le').decode(bytes) : ''
   const size =

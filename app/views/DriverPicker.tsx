@@ -1,9 +1,9 @@
 // DriverPicker.tsx: the dialog in which drivers are chosen: search by object or display name, hook, unhook.
 
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { formatCount } from '../../src/formats/values.ts'
 import type { DriverEntry } from '../../src/protocol/wire.ts'
 import { command, drivers, problem, session } from '../state/link.ts'
-import { formatCount } from '../../src/formats/values.ts'
 import { Dialog } from './Dialog.tsx'
 import { Icon } from './Icon.tsx'
 

@@ -14,7 +14,9 @@ export function EmptyState() {
   if (link.kind === 'mismatch')
     return (
       <Message icon="warning" title="This page is older or newer than the core">
-        <p>The core is version {link.coreVersion || 'unknown'}. Load the page again to get the one that fits.</p>
+        <p>
+          The core is version {link.coreVersion || 'unknown'}. Load the page again to get the one that fits.
+        </p>
         <Act label="Reload" run={() => location.reload()} />
       </Message>
     )

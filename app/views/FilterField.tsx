@@ -1,10 +1,13 @@
-// FilterField.tsx: the filter as it is typed: applied as soon as it is understood, underlined where it is not.
+// FilterField.tsx: the filter as it is typed: completed on the way, applied as soon as it is understood, underlined
+// where it is not. What can come next is loaded when the field is first used.
 
 import { useSignalEffect } from '@preact/signals'
 import { useRef, useState } from 'preact/hooks'
 import { formatCount } from '../../src/formats/values.ts'
-import { filterProblem, status } from '../state/link.ts'
+import type { Completion, completeFilter } from '../../src/model/filter/complete.ts'
+import { filterProblem, names, status } from '../state/link.ts'
 import { filter, setFilter } from '../state/query.ts'
+import { COMPLETIONS_ID, Completions, completionId } from './Completions.tsx'
 import { Icon } from './Icon.tsx'
 import { FILTER_FIELD_ID } from './shortcuts.ts'
 
@@ -12,10 +15,16 @@ import { FILTER_FIELD_ID } from './shortcuts.ts'
 const PAUSE_MS = 200
 const EXAMPLE = 'major == DEVICE_CONTROL && latency > 1ms'
 
+type Complete = typeof completeFilter
+
 export function FilterField() {
   const [text, setText] = useState('')
   const [scrolled, setScrolled] = useState(0)
+  const [completions, setCompletions] = useState<CompletionList | null>(null)
+  const [active, setActive] = useState(-1)
+  const field = useRef<HTMLInputElement>(null)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const complete = useRef<Complete | null>(null)
   // What is put in force from elsewhere ("clear the filter") shows here, too.
   useSignalEffect(() => setText(filter.value))
 
@@ -28,6 +37,40 @@ export function FilterField() {
     clearTimeout(timer.current)
     timer.current = setTimeout(() => apply(value), PAUSE_MS)
   }
+  const suggest = (value: string, caret: number) => {
+    const found = complete.current?.(value, caret, seenValues) ?? null
+    const finished = found?.items.length === 1 && found.items[0]!.text === value.slice(found.start, caret)
+    setCompletions(found && found.items.length > 0 && !finished ? { ...found, caret } : null)
+    setActive(-1)
+  }
+  const accept = (item: Completion) => {
+    if (!completions) return
+    const before = `${text.slice(0, completions.start)}${item.text} `
+    const value = before + text.slice(completions.caret).trimStart()
+    edit(value)
+    // The caret can only go where there is text: after this value is drawn.
+    requestAnimationFrame(() => {
+      field.current?.setSelectionRange(before.length, before.length)
+      suggest(value, before.length)
+    })
+  }
+  const onKey = (event: KeyboardEvent & { currentTarget: HTMLInputElement }) => {
+    const items = completions?.items ?? []
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step !== undefined && items.length > 0) setActive((active + step + items.length) % items.length)
+    else if (event.key === 'ArrowDown' || (event.key === ' ' && event.ctrlKey))
+      suggest(text, event.currentTarget.selectionStart ?? text.length)
+    else if (event.key === 'Tab' && !event.shiftKey && items.length > 0) accept(items[Math.max(0, active)]!)
+    else if (event.key === 'Enter' && items[active]) accept(items[active])
+    else if (event.key === 'Enter') {
+      setCompletions(null)
+      apply(text)
+    } else if (event.key === 'Escape' && completions) setCompletions(null)
+    else if (event.key === 'Escape') event.currentTarget.blur()
+    else return
+    event.preventDefault()
+  }
+
   const problem = filterProblem.value?.filter === text ? filterProblem.value : null
   const counts = status.value
   return (
@@ -42,22 +85,30 @@ export function FilterField() {
         </div>
         <input
           id={FILTER_FIELD_ID}
+          ref={field}
           value={text}
           placeholder={EXAMPLE}
+          role="combobox"
           aria-label="Filter"
+          aria-expanded={completions !== null}
+          aria-controls={COMPLETIONS_ID}
+          aria-activedescendant={active >= 0 ? completionId(active) : undefined}
           aria-invalid={problem !== null}
           aria-describedby={problem ? 'filter-problem' : undefined}
           title="Filter (/ or Ctrl+F)"
           spellcheck={false}
           autocomplete="off"
-          onInput={(event) => edit(event.currentTarget.value)}
-          onScroll={(event) => setScrolled(event.currentTarget.scrollLeft)}
-          onKeyDown={(event) => {
-            if (event.key === 'Enter') apply(text)
-            else if (event.key === 'Escape') event.currentTarget.blur()
-            else return
-            event.preventDefault()
+          onFocus={async () => {
+            complete.current ??= (await import('../../src/model/filter/complete.ts')).completeFilter
           }}
+          onBlur={() => setCompletions(null)}
+          onInput={(event) => {
+            const { value, selectionStart } = event.currentTarget
+            edit(value)
+            suggest(value, selectionStart ?? value.length)
+          }}
+          onScroll={(event) => setScrolled(event.currentTarget.scrollLeft)}
+          onKeyDown={onKey}
         />
       </div>
       {counts && text !== '' && !problem && (
@@ -79,13 +130,32 @@ export function FilterField() {
           <Icon name="close" />
         </button>
       )}
-      {problem && (
-        <p class="filter-problem" id="filter-problem" role="alert">
-          {problem.message}
-        </p>
+      {(problem || completions) && (
+        <div class="filter-popup">
+          {problem && (
+            <p class="filter-problem" id="filter-problem" role="alert">
+              {problem.message}
+            </p>
+          )}
+          {completions && <Completions items={completions.items} active={active} accept={accept} />}
+        </div>
       )}
     </div>
   )
+}
+
+interface CompletionList {
+  /** Where the word begins that is to be replaced, and where the caret is. */
+  start: number
+  caret: number
+  items: Completion[]
+}
+
+/** Values of text fields that this capture has shown so far. */
+function seenValues(name: string): string[] {
+  if (name === 'driver') return [...names.drivers.values()]
+  if (name === 'process') return [...new Set(names.processes.values())].filter((value) => value !== '').sort()
+  return []
 }
 
 interface Problem {

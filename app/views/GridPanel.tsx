@@ -1,9 +1,9 @@
 // GridPanel.tsx: the request grid in its place: head, columns, what it says when there is nothing to show.
 
 import { useComputed, useSignalEffect } from '@preact/signals'
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { RowState } from '../../src/protocol/wire.ts'
-import { layoutColumns, SMALLEST_WIDTH } from '../grid/column-layout.ts'
+import { columnsThatFit, layoutColumns, SMALLEST_WIDTH } from '../grid/column-layout.ts'
 import { type Column, rowLook } from '../grid/columns.ts'
 import { GridView } from '../grid/grid-view.ts'
 import { requestColumns, rowText } from '../grid/request-columns.ts'
@@ -71,9 +71,14 @@ export function GridPanel() {
     }
   }, [])
 
-  const columns = useComputed(() => requestColumns.filter((column) => !hiddenColumns.value[column.id])).value
+  const wanted = useComputed(() => requestColumns.filter((column) => !hiddenColumns.value[column.id])).value
+  const chosen = columnWidths.value
+  const fitting = columnsThatFit(wanted, chosen, width)
+  const fittingIds = fitting.map((column) => column.id).join()
+  // The same columns are the same array: the pool is rebuilt only when they change.
+  const columns = useMemo(() => fitting, [fittingIds])
   useLayoutEffect(() => view.current?.setColumns(columns), [columns])
-  const widths = layoutColumns(columns, columnWidths.value, width)
+  const widths = layoutColumns(columns, chosen, width)
 
   useSignalEffect(() => {
     if (session.value) rowText.clock = session.value
@@ -127,8 +132,18 @@ function Head({ columns, widths }: { columns: readonly Column[]; widths: number[
         const direction = on ? (order.descending ? 'descending' : 'ascending') : 'none'
         return (
           // biome-ignore lint/a11y/useSemanticElements: see the grid.
-          <div key={column.id} class={column.className} role="columnheader" aria-sort={direction} tabIndex={-1}>
-            <button type="button" title={`Sort by ${column.title.toLowerCase()}`} onClick={() => sortBy(column.field)}>
+          <div
+            key={column.id}
+            class={column.className}
+            role="columnheader"
+            aria-sort={direction}
+            tabIndex={-1}
+          >
+            <button
+              type="button"
+              title={`Sort by ${column.title.toLowerCase()}`}
+              onClick={() => sortBy(column.field)}
+            >
               <span>{column.title}</span>
               {on && <span class="arrow">{order.descending ? '▾' : '▴'}</span>}
             </button>
@@ -149,7 +164,9 @@ function Resizer({ column, width }: { column: Column; width: number }) {
       columnWidths.value = { ...columnWidths.value, [column.id]: wanted }
     }
     handle.addEventListener('pointermove', move)
-    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), { once: true })
+    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), {
+      once: true,
+    })
   }
   const reset = () => {
     const { [column.id]: _, ...others } = columnWidths.value

@@ -22,7 +22,14 @@ export function Header() {
     <div class="toolbar" role="toolbar" aria-label="Capture">
       <b class="brand">DriverMon</b>
       <DriverChips more={showDrivers} />
-      <button type="button" class="button" title="Choose drivers (D)" disabled={offline} onClick={showDrivers}>
+      <button
+        type="button"
+        class="button"
+        title="Choose drivers (D)"
+        aria-label="Choose drivers"
+        disabled={offline}
+        onClick={showDrivers}
+      >
         <Icon name="plus" />
         <span class="label">Driver</span>
       </button>

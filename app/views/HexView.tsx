@@ -65,7 +65,9 @@ export function HexView({ bytes, label }: { bytes: Uint8Array; label: string }) 
       setSelection(null)
       return event.preventDefault()
     }
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -layout.perRow, ArrowDown: layout.perRow }[event.key]
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -layout.perRow, ArrowDown: layout.perRow }[
+      event.key
+    ]
     if (step === undefined) return
     event.preventDefault()
     const from = selection?.focus ?? -step
@@ -110,9 +112,7 @@ export function HexView({ bytes, label }: { bytes: Uint8Array; label: string }) 
       </div>
       {selection && (
         <p class="hex-values" aria-live="polite">
-          <span class="dim">
-            {end - start === 1 ? `at ${start}` : `${end - start} bytes at ${start}`}
-          </span>
+          <span class="dim">{end - start === 1 ? `at ${start}` : `${end - start} bytes at ${start}`}</span>
           {readSelection(bytes, start, end).map(([name, value]) => (
             <span key={name}>
               <span class="dim">{name}</span> {value}

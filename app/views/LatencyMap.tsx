@@ -41,7 +41,9 @@ export function LatencyMap() {
   const repaint = () => {
     const current = live.charts
     if (canvas.current) paint(canvas.current, current, ticksPerSecond())
-    setHover(current && pointer.current && canvas.current ? under(canvas.current, current, pointer.current) : '')
+    setHover(
+      current && pointer.current && canvas.current ? under(canvas.current, current, pointer.current) : '',
+    )
     setFrame(current)
   }
   useEffect(() => {
@@ -86,7 +88,7 @@ export function LatencyMap() {
           }}
         />
       </div>
-      <div class="legend">{hover || 'completed requests per power of two, over the last minute'}</div>
+      <div class="legend note">{hover || 'completed requests by latency'}</div>
     </div>
   )
 }
@@ -125,9 +127,9 @@ function paint(canvas: HTMLCanvasElement, frame: ChartsFrame | null, perSecond: 
   if (!frame) return
   const range = rangeOf(frame, perSecond)
   const plotHeight = height - BOTTOM_PX
+  paintAxis(context, range, width, plotHeight, perSecond)
   context.imageSmoothingEnabled = false
   context.drawImage(heatImage(frame, range), AXIS_PX, 0, width - AXIS_PX, plotHeight)
-  paintAxis(context, range, width, plotHeight, perSecond)
 }
 
 function paintAxis(

@@ -61,9 +61,15 @@ export function Menu() {
         <div class="menu" role="menu" aria-label="More" tabIndex={-1} onKeyDown={onMenuKey}>
           <h3>Theme</h3>
           {THEMES.map(([value, label]) => (
-            <Item key={value} role="menuitemradio" on={theme.value === value} label={label} run={() => {
-              theme.value = value
-            }} />
+            <Item
+              key={value}
+              role="menuitemradio"
+              on={theme.value === value}
+              label={label}
+              run={() => {
+                theme.value = value
+              }}
+            />
           ))}
           <h3>Panels</h3>
           <Toggle label="Charts" setting={chartsOpen} />
@@ -129,6 +135,7 @@ interface ItemProps {
 
 function Item({ role, label, on, hint, run }: ItemProps) {
   return (
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: a plain item has no aria-checked.
     <button type="button" role={role} aria-checked={role === 'menuitem' ? undefined : on} onClick={run}>
       <span class="tick">{on && <Icon name="check" />}</span>
       {label}

@@ -27,7 +27,10 @@ export function RateChart() {
     const draw = () => {
       const frame = live.charts
       chart.current?.show(frame)
-      setPicture({ rate: frame?.rate ?? Number.NaN, legend: frame ? legendOf(frame, chart.current!.hovered) : [] })
+      setPicture({
+        rate: frame?.rate ?? Number.NaN,
+        legend: frame ? legendOf(frame, chart.current!.hovered) : [],
+      })
     }
     const stacked = new StackedChart(host.current!, draw)
     chart.current = stacked
@@ -54,7 +57,12 @@ export function RateChart() {
           <small> /s</small>
         </span>
       </div>
-      <div class="plot" ref={host} role="img" aria-label="Requests per second by function, over the last minute" />
+      <div
+        class="plot"
+        ref={host}
+        role="img"
+        aria-label="Requests per second by function, over the last minute"
+      />
       <Legend entries={legend} />
     </div>
   )
@@ -73,7 +81,9 @@ function legendOf(frame: ChartsFrame, hovered: number | null): LegendEntry[] {
   return frame.series.map(({ functionIndex, rates }) => {
     // "Now" is the mean of a second: single bins flicker.
     const value =
-      hovered === null ? (rates[last]! + rates[last - 1]! + rates[last - 2]! + rates[last - 3]!) / 4 : rates[hovered]!
+      hovered === null
+        ? (rates[last]! + rates[last - 1]! + rates[last - 2]! + rates[last - 3]!) / 4
+        : rates[hovered]!
     return {
       key: functionIndex ?? -1,
       colour: functionColour(functionIndex),
@@ -112,7 +122,8 @@ class StackedChart {
   show(frame: ChartsFrame | null): void {
     this.frame = frame
     const functions = frame?.series.map((series) => series.functionIndex) ?? []
-    const same = functions.length === this.functions.length && functions.every((fn, i) => fn === this.functions[i])
+    const same =
+      functions.length === this.functions.length && functions.every((fn, i) => fn === this.functions[i])
     this.functions = functions
     if (same) this.plot?.setData(this.stacked())
     else this.build()
@@ -132,7 +143,10 @@ class StackedChart {
       below = below.map((sum, i) => sum + rates[i]!)
       return below
     })
-    return [times, ...sums] as uPlot.AlignedData
+    // Before the first request there is nothing to draw, not even a line at zero.
+    const first = below.findIndex((sum) => sum > 0)
+    const drawn = sums.map((values) => Array.from(values, (value, i) => (i < first - 1 ? null : value)))
+    return [times, ...drawn]
   }
 
   private build(): void {
@@ -148,7 +162,7 @@ class StackedChart {
       ...this.size(),
       // uPlot asks the environment for a locale; some WebKits have none to give.
       fmtDate: uPlot.fmtDate,
-      padding: [6, 0, 0, 0],
+      padding: [6, 14, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: {
@@ -164,7 +178,6 @@ class StackedChart {
           grid: { show: false },
           splits: [-60, -45, -30, -15, 0],
           values: (_plot, splits) => splits.map((at) => (at === 0 ? 'now' : `−${-at} s`)),
-          align: 1,
         },
         {
           ...axis,
@@ -193,6 +206,11 @@ class StackedChart {
 
   private series(fn: FunctionIndex | null): uPlot.Series {
     const stroke = colour(`--f${functionColour(fn)}`)
-    return { stroke, width: 1, fill: `color-mix(in srgb, ${stroke} 78%, transparent)`, points: { show: false } }
+    return {
+      stroke,
+      width: 1,
+      fill: `color-mix(in srgb, ${stroke} 78%, transparent)`,
+      points: { show: false },
+    }
   }
 }

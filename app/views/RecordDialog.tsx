@@ -22,12 +22,12 @@ export function RecordDialog() {
             value={path}
             spellcheck={false}
             onInput={(event) => setPath(event.currentTarget.value)}
-            // biome-ignore lint/a11y/noAutofocus: a dialog puts the focus where one types.
             autofocus
           />
         </label>
         <p class="dim">
-          A pcapng file, which Wireshark opens. A relative path counts from the folder in which DriverMon was started.
+          A pcapng file, which Wireshark opens. A relative path counts from the folder in which DriverMon was
+          started.
         </p>
         <footer class="dialog-foot">
           <span />

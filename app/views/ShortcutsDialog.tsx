@@ -4,7 +4,10 @@ import { Dialog } from './Dialog.tsx'
 import { GRID_KEYS, SHORTCUTS } from './shortcuts.ts'
 
 export function ShortcutsDialog() {
-  const entries: [string, string][] = [...SHORTCUTS.map(({ keys, does }): [string, string] => [keys, does]), ...GRID_KEYS]
+  const entries: [string, string][] = [
+    ...SHORTCUTS.map(({ keys, does }): [string, string] => [keys, does]),
+    ...GRID_KEYS,
+  ]
   return (
     <Dialog title="Keyboard">
       <dl class="shortcuts">

@@ -24,7 +24,9 @@ export function Splitter({ label, size, min, max, direction }: Props) {
     handle.setPointerCapture(down.pointerId)
     const move = (event: PointerEvent) => set(from + direction * (event.clientY - down.clientY))
     handle.addEventListener('pointermove', move)
-    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), { once: true })
+    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), {
+      once: true,
+    })
   }
   const onKey = (event: KeyboardEvent) => {
     const step = { ArrowDown: KEY_STEP, ArrowUp: -KEY_STEP }[event.key]

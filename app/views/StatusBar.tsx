@@ -20,7 +20,7 @@ export function StatusBar() {
   const state = session.value
   const counts = status.value
   return (
-    <footer class="status-bar" aria-label="Status">
+    <footer class="status-bar">
       <Source />
       {counts && (
         <>

@@ -22,7 +22,13 @@ export function TopTable() {
     <div class="panel top">
       <div class="tabs" role="tablist" aria-label="Busiest">
         {TABS.map((name) => (
-          <button key={name} type="button" role="tab" aria-selected={tab === name} onClick={() => setTab(name)}>
+          <button
+            key={name}
+            type="button"
+            role="tab"
+            aria-selected={tab === name}
+            onClick={() => setTab(name)}
+          >
             {name}
           </button>
         ))}
@@ -53,7 +59,8 @@ function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }
     tab === 'Function'
       ? functionName(entry.key as FunctionIndex)
       : (names.drivers.get(entry.key as DriverId) ?? `driver ${entry.key}`)
-  const colour = tab === 'Function' ? `var(--f${functionColour(entry.key as FunctionIndex)})` : 'var(--accent)'
+  const colour =
+    tab === 'Function' ? `var(--f${functionColour(entry.key as FunctionIndex)})` : 'var(--accent)'
   return (
     <tr>
       <td title={`${full}: ${formatCount(entry.pended)} pended per second`}>
@@ -62,7 +69,9 @@ function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }
         </span>
       </td>
       <td>{formatRate(entry.requests)}</td>
-      <td class={entry.errors > 0 ? 'error' : 'faint'}>{entry.errors > 0 ? formatRate(entry.errors) : '0'}</td>
+      <td class={entry.errors > 0 ? 'error' : 'faint'}>
+        {entry.errors > 0 ? formatRate(entry.errors) : '0'}
+      </td>
       <td class="bytes dim">{entry.bytes > 0 ? `${formatBytes(Math.round(entry.bytes))}/s` : ''}</td>
     </tr>
   )

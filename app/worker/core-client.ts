@@ -3,7 +3,13 @@
 // It runs in the worker, so that JSON, charts and windows never cost the page a frame.
 
 import type { RowId } from '../../src/protocol/ids.ts'
-import { type Payload, type RowDetail, type ServerMessage, type Tick, WIRE_VERSION } from '../../src/protocol/wire.ts'
+import {
+  type Payload,
+  type RowDetail,
+  type ServerMessage,
+  type Tick,
+  WIRE_VERSION,
+} from '../../src/protocol/wire.ts'
 import { RowWindow } from '../rows/row-window.ts'
 import { Connection } from './connection.ts'
 import type { Command, Detail, Frame, PayloadBytes, View, WorkerApi } from './frames.ts'
@@ -85,30 +91,36 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
   private take(message: ServerMessage): void {
     switch (message.type) {
       case 'hello':
-        return this.greet(message.wire, message.version)
+        this.greet(message.wire, message.version)
+        return
       case 'state':
         this.ticksPerSecond = message.state.ticksPerSecond
-        return this.emit(message)
+        this.emit(message)
+        return
       case 'tick':
-        return this.takeTick(message.tick)
+        this.takeTick(message.tick)
+        return
       case 'detail': {
         if (message.stamp !== this.detailStamp) return
         const detail = message.detail && decodeDetail(message.detail)
         const transfer = detail ? [detail.input.bytes.buffer, detail.output.bytes.buffer] : []
-        return this.emit({ type: 'detail', row: this.detailRow, detail }, transfer as ArrayBuffer[])
+        this.emit({ type: 'detail', row: this.detailRow, detail }, transfer as ArrayBuffer[])
+        return
       }
       case 'drivers':
       case 'names':
       case 'filterError':
       case 'error':
-        return this.emit(message)
+        this.emit(message)
+        return
     }
   }
 
   private greet(wire: number, version: string): void {
     if (wire !== WIRE_VERSION) {
       this.connection.close()
-      return this.emit({ type: 'connection', state: { kind: 'mismatch', coreVersion: version } })
+      this.emit({ type: 'connection', state: { kind: 'mismatch', coreVersion: version } })
+      return
     }
     this.metrics = null
     this.viewStamp = 0

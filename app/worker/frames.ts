@@ -101,4 +101,3 @@ export interface WorkerApi {
   look(view: View): void
   detail(row: RowId): void
 }
-

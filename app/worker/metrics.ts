@@ -79,7 +79,9 @@ export class Metrics {
     })
     // By what was counted since Start: that order hardly ever changes, so bands do not swap places while one looks.
     seen.sort((a, b) => this.totals[b]! - this.totals[a]!)
-    const series: Series[] = seen.slice(0, SERIES).map((fn) => ({ functionIndex: fn, rates: this.rates([fn]) }))
+    const series: Series[] = seen
+      .slice(0, SERIES)
+      .map((fn) => ({ functionIndex: fn, rates: this.rates([fn]) }))
     const rest = seen.slice(SERIES)
     if (rest.length > 0) series.push({ functionIndex: null, rates: this.rates(rest) })
     const functions = seen.map((fn) => topEntry(fn, this.functions, fn * MEASURES))
@@ -143,7 +145,8 @@ function entryKey(entry: Tick['functions'][number]): number {
 }
 
 function topEntry(key: number, bins: Bins, lane: number): TopEntry {
-  const perSecond = (measure: number) => bins.recent(lane + measure, RECENT_BINS) / (RECENT_BINS * SECONDS_PER_BIN)
+  const perSecond = (measure: number) =>
+    bins.recent(lane + measure, RECENT_BINS) / (RECENT_BINS * SECONDS_PER_BIN)
   return {
     key,
     requests: perSecond(Measure.Arrivals),
