@@ -1,0 +1,50 @@
+// doorbell.cpp: one DPC, queued by the hint or by the timer.
+//
+// The timer's tick is the system's (up to 15.6 ms on NT). ExAllocateTimer(EX_TIMER_HIGH_RESOLUTION) would be finer, but
+// exists since Windows 8.1 only and not on Wine, and a UI at 20 Hz would not show the difference; a busy ring rings.
+#include "doorbell.h"
+
+namespace drivermon {
+
+void Doorbell::Initialize(const Platform& platform) {
+    byDpc_ = platform.wakeByDpc;
+    KeInitializeDpc(&dpc_, OnDpc, this);
+    KeInitializeTimer(&timer_);
+}
+
+void Doorbell::SetAnswer(Answer answer, void* context) {
+    answer_ = answer;
+    context_ = context;
+}
+
+void Doorbell::Shutdown() {
+    Disarm();
+    KeCancelTimer(&timer_);
+    KeFlushQueuedDpcs();
+}
+
+void Doorbell::Schedule(uint32_t ms) {
+    LARGE_INTEGER due;
+    due.QuadPart = -static_cast<LONGLONG>(ms) * 10'000;
+    KeSetTimer(&timer_, due, &dpc_);
+}
+
+void Doorbell::Arm() {
+    armed_.StoreRelease(1);
+    Schedule(kScanMs);
+}
+
+void Doorbell::Ring() {
+    if (byDpc_) {
+        KeInsertQueueDpc(&dpc_, nullptr, nullptr);
+    } else {
+        Schedule(0);
+    }
+}
+
+void NTAPI Doorbell::OnDpc(PKDPC, PVOID context, PVOID, PVOID) {
+    auto* doorbell = static_cast<Doorbell*>(context);
+    if (doorbell->armed() && doorbell->answer_(doorbell->context_)) doorbell->Schedule(kScanMs);
+}
+
+}  // namespace drivermon

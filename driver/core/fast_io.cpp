@@ -1,0 +1,114 @@
+// fast_io.cpp: see fast_io.h. Buffers are the caller's own and unprobed: they go through scratch, under the handler.
+#include "fast_io.h"
+
+#include "capture.h"
+
+namespace drivermon {
+
+namespace {
+
+uint32_t IdOf(HANDLE handle) {
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle));
+}
+
+// Of these the caller's status block tells the outcome; others leave it alone.
+bool ReportsStatus(uint8_t function) {
+    return function != kFastIoCheckIfPossible;
+}
+
+bool TransfersBytes(uint8_t function) {
+    return function == kFastIoRead || function == kFastIoWrite || function == kFastIoDeviceControl;
+}
+
+}  // namespace
+
+uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
+    Capture* capture = hookedCapture.LoadAcquire();
+    if (!capture->recording()) return 0;
+
+    RequestStart start;
+    RtlZeroMemory(&start, sizeof(start));
+    start.header.type = kRecordRequestStart;
+    start.deviceObject = reinterpret_cast<uint64_t>(call.device);
+    start.fileObject = reinterpret_cast<uint64_t>(call.file);
+    start.processId = IdOf(PsGetCurrentProcessId());
+    start.threadId = IdOf(PsGetCurrentThreadId());
+    start.requestorProcessId = start.processId;
+    start.major = call.function;
+    start.requestorMode = kModeUser;
+    start.flags = kRequestFastIo;
+    if (call.file != nullptr && (call.file->Flags & FO_SYNCHRONOUS_IO) != 0) start.flags |= kRequestSynchronous;
+    start.code = call.code;
+    start.inputLength = call.inputLength;
+    start.outputLength = call.outputLength;
+    if (call.offset != nullptr) start.byteOffset = static_cast<uint64_t>(call.offset->QuadPart);
+
+    Payload payload(capture->scratch, capture->inputSnapLength());
+    if (call.inputLength != 0) payload.AddUser(call.input, call.inputLength);
+    start.payloadLength = payload.length();
+    start.payloadTotal = payload.total();
+    start.flags |= payload.flags();
+
+    Section section(capture->recorder);
+    Watch* watch = slot.watch.LoadAcquire();
+    if (watch == nullptr || !capture->recording()) return 0;
+    Shard& shard = section.shard();
+    uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
+    FunctionCell& cell = watch->cells[shard.index].function[function];
+    cell.Count(kArrivals);
+    cell.Count(kBytesIn, call.inputLength);
+
+    start.header.driverId = watch->driverId;
+    start.requestId = shard.NextRequestId();
+    start.header.timestamp = NowTicks();
+
+    uint64_t handle = 0;
+    Context* context = capture->requests.Take(shard, watch);
+    if (context == nullptr) {
+        start.flags |= kRequestUncaptured;
+        cell.Count(kUnseen);
+        shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
+    } else {
+        context->epoch = capture->epoch();
+        context->requestId = start.requestId;
+        context->arrivalTicks = start.header.timestamp;
+        context->irp = nullptr;
+        context->routine = nullptr;
+        context->major = call.function;
+        context->minor = 0;
+        context->function = function;
+        context->outputKind = OutputKind::kNone;
+        context->informationIsBytes = TransfersBytes(call.function) && call.function != kFastIoWrite;
+        handle = capture->requests.HandleOf(context);
+        context->ticket.StoreRelease(handle);
+    }
+    payload.CountLoss(shard, Offered::kStart);
+    capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(),
+                            section.irql(), Offered::kStart);
+    return handle;
+}
+
+void EndFastIo(uint64_t handle, const FastIoCall& call, bool handled) {
+    Capture* capture = hookedCapture.LoadAcquire();
+    Context* context = capture->requests.Find(handle);  // ours alone: no IRP carries its handle
+
+    Capture::Ending ending = {0, kRequestFastIo, 0, 0};
+    if (!handled) {
+        ending.flags |= kRequestFellThrough;
+    } else if (call.result != nullptr && ReportsStatus(call.function)) {
+        ending.status = static_cast<uint32_t>(call.result->Status);
+        ending.information = call.result->Information;
+    }
+    Payload payload(capture->scratch, capture->outputSnapLength());
+    if (handled && call.outputLength != 0 && capture->recording() && !NT_ERROR(ending.status)) {
+        uint32_t bytes = call.outputLength;
+        if (ending.information < bytes) bytes = static_cast<uint32_t>(ending.information);
+        if (bytes != 0) payload.AddUser(call.output, bytes);
+    }
+    Section section(capture->recorder);
+    ending.ticks = NowTicks();
+    capture->RecordEnd(section, *context, ending, payload);
+    capture->requests.Give(section.shard(), context);
+}
+
+}  // namespace drivermon

@@ -1,0 +1,434 @@
+// hook_table.cpp: see hook_table.h for the order of things.
+#include "hook_table.h"
+
+#include "fast_io.h"
+#include "thunks.h"
+
+namespace drivermon {
+
+Slot slots[kMaxHookedDrivers];
+Atomic<Capture*> hookedCapture;
+
+namespace {
+
+HookTable* theTable;
+
+uint32_t SlotIndex(const Slot& slot) {
+    return static_cast<uint32_t>(&slot - slots);
+}
+
+// Exchanges a routine pointer in a driver object. True if it was `expected`.
+template <typename Routine>
+bool Exchange(Routine* place, Routine desired, Routine expected) {
+    return InterlockedCompareExchangePointer(reinterpret_cast<PVOID volatile*>(place), reinterpret_cast<PVOID>(desired),
+                                             reinterpret_cast<PVOID>(expected)) == reinterpret_cast<PVOID>(expected);
+}
+
+template <typename Routine>
+Routine Current(Routine* place) {
+    return reinterpret_cast<Atomic<Routine>*>(place)->LoadAcquire();
+}
+
+// Free: no watch, and in no chain.
+bool IsFree(const Slot& slot) {
+    return slot.watch.LoadRelaxed() == nullptr && slot.ours == 0 && !slot.oursFastIo && !slot.referenced;
+}
+
+// The routines a late caller of this slot's thunks would reach are the driver's own of today.
+bool OriginalsAreCurrent(const Slot& slot, DRIVER_OBJECT* driver) {
+    for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
+        if (slot.original[major].LoadRelaxed() != Current(&driver->MajorFunction[major])) return false;
+    }
+    return true;
+}
+
+uint32_t FastIoBits(const FAST_IO_DISPATCH& table) {
+    uint32_t bits = 0;
+#define DRIVERMON_BIT(function, member) \
+    if (table.member != nullptr) bits |= 1u << function;
+    DRIVERMON_FAST_IO(DRIVERMON_BIT)
+#undef DRIVERMON_BIT
+    return bits;
+}
+
+}  // namespace
+
+HookTable::~HookTable() {
+    while (watches_ != nullptr) {
+        Watch* watch = watches_;
+        watches_ = watch->next;
+        watch->~Watch();
+        ExFreePoolWithTag(watch, kPoolTag);
+    }
+    theTable = nullptr;
+    hookedCapture.StoreRelease(nullptr);
+}
+
+void HookTable::Initialize(Capture* capture, ControlLock* lock, DRIVER_OBJECT* self) {
+    capture_ = capture;
+    lock_ = lock;
+    self_ = self;
+    theTable = this;
+    hookedCapture.StoreRelease(capture);
+}
+
+Watch* HookTable::FindWatch(uint32_t driverId) const {
+    for (Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+        if (!watch->retired && watch->driverId == driverId) return watch;
+    }
+    return nullptr;
+}
+
+// A slot's thunks may still be called by somebody who fetched them long ago; what they would reach must stay right.
+// So in this order: where this driver's thunks are in a chain already; where they would reach the same routines;
+// never used; rested the longest.
+Slot* HookTable::ChooseSlot(DRIVER_OBJECT* driver) {
+    for (Slot& slot : slots) {
+        if (slot.referenced && slot.driver == driver) return &slot;
+    }
+    for (Slot& slot : slots) {
+        if (slot.everUsed && IsFree(slot) && slot.driver == driver && OriginalsAreCurrent(slot, driver)) return &slot;
+    }
+    for (Slot& slot : slots) {
+        if (!slot.everUsed) return &slot;
+    }
+    LARGE_INTEGER frequency;
+    uint64_t now = static_cast<uint64_t>(KeQueryPerformanceCounter(&frequency).QuadPart);
+    uint64_t rest = static_cast<uint64_t>(frequency.QuadPart) * capture_->recorder.platform().slotRestMs / 1000;
+    Slot* oldest = nullptr;
+    for (Slot& slot : slots) {
+        if (IsFree(slot) && (oldest == nullptr || slot.freedTicks < oldest->freedTicks)) oldest = &slot;
+    }
+    return oldest != nullptr && now - oldest->freedTicks >= rest ? oldest : nullptr;
+}
+
+NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply* reply) {
+    UNICODE_STRING string;
+    string.Length = static_cast<USHORT>(nameBytes);
+    string.MaximumLength = static_cast<USHORT>(nameBytes);
+    string.Buffer = reinterpret_cast<PWSTR>(const_cast<uint16_t*>(name));
+    void* object = nullptr;
+    NTSTATUS status = ObReferenceObjectByName(&string, OBJ_CASE_INSENSITIVE, nullptr, 0, *IoDriverObjectType,
+                                              KernelMode, nullptr, &object);
+    if (!NT_SUCCESS(status)) {
+        // Not there, not a driver, or not a name: for the caller all the same.
+        return status == STATUS_INSUFFICIENT_RESOURCES || status == STATUS_ACCESS_DENIED ? status
+                                                                                         : STATUS_OBJECT_NAME_NOT_FOUND;
+    }
+    auto* driver = static_cast<DRIVER_OBJECT*>(object);
+    Slot* slot = nullptr;
+    if (driver == self_) {
+        status = STATUS_ACCESS_DENIED;
+    } else if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {
+        status = STATUS_DELETE_PENDING;
+    } else if ((slot = ChooseSlot(driver)) == nullptr) {
+        status = STATUS_INSUFFICIENT_RESOURCES;
+    } else if (slot->watch.LoadRelaxed() != nullptr) {
+        status = STATUS_OBJECT_NAME_COLLISION;
+    } else {
+        status = capture_->PrepareToHook();
+    }
+    void* memory = nullptr;
+    if (NT_SUCCESS(status)) {
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(Watch), kPoolTag);
+        if (memory == nullptr) status = STATUS_INSUFFICIENT_RESOURCES;
+    }
+    Watch* watch = nullptr;
+    if (NT_SUCCESS(status)) {
+        RtlZeroMemory(memory, sizeof(Watch));
+        watch = new (Placement{memory}) Watch;
+        if (!watch->cells.Allocate(capture_->recorder.shardCount())) {
+            watch->~Watch();
+            ExFreePoolWithTag(watch, kPoolTag);
+            status = STATUS_INSUFFICIENT_RESOURCES;
+        }
+    }
+    if (!NT_SUCCESS(status)) {
+        ObDereferenceObject(driver);
+        return status;
+    }
+
+    // From here on code of ours may be called at any time, by anyone: we stay until the machine restarts.
+    self_->DriverUnload = nullptr;
+
+    bool chained = slot->referenced;
+    if (chained) {
+        // Our thunks are still in a chain of this driver, and so is our reference.
+        ObDereferenceObject(driver);
+        for (Watch* old = watches_; old != nullptr; old = old->next) {
+            if (old->slot == slot && old->state == kHookPassThrough) old->retired = true;
+        }
+    }
+    slot->driver = driver;
+    slot->referenced = true;
+    slot->everUsed = true;
+
+    watch->driverId = ++lastDriverId_;
+    watch->state = kHookActive;
+    watch->slot = slot;
+    watch->driver = driver;
+    watch->nameLength = nameBytes;
+    RtlCopyMemory(watch->name, name, nameBytes);
+    watch->next = watches_;
+    watches_ = watch;
+
+    // What will be hooked is known beforehand, so the stream learns of the driver before its first request.
+    for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
+        if (Current(&driver->MajorFunction[major]) != nullptr) watch->functions |= 1u << major;
+    }
+    if (!slot->oursFastIo) {
+        slot->driversFastIo = Current(&driver->FastIoDispatch);
+        if (slot->driversFastIo != nullptr) {
+            ULONG size = slot->driversFastIo->SizeOfFastIoDispatch;
+            if (size > sizeof(FAST_IO_DISPATCH)) size = sizeof(FAST_IO_DISPATCH);
+            FAST_IO_DISPATCH copy;
+            RtlZeroMemory(&copy, sizeof(copy));
+            RtlCopyMemory(&copy, slot->driversFastIo, size);
+            copy.SizeOfFastIoDispatch = size;
+            // The same table again is left untouched: somebody may be reading it.
+            if (!RtlEqualMemory(&copy, &slot->originalFastIo, sizeof(copy))) {
+                slot->originalFastIo = copy;
+                const FAST_IO_DISPATCH& ours = thunks[SlotIndex(*slot)]->fastIo;
+#define DRIVERMON_CLONE(function, member) \
+    if (copy.member != nullptr) copy.member = ours.member;
+                DRIVERMON_FAST_IO(DRIVERMON_CLONE)
+#undef DRIVERMON_CLONE
+                slot->fastIoThunks = copy;
+            }
+        }
+    }
+    if (slot->driversFastIo != nullptr) watch->fastIo = FastIoBits(slot->originalFastIo);
+    if (capture_->recording()) {
+        Section section(capture_->recorder);
+        RecordHooking(section.shard(), *watch, kRecordDriverHooked, 0, section.irql());
+    }
+
+    slot->watch.StoreRelease(watch);
+    HookMajors(*slot);
+    HookFastIo(*slot);
+    const SlotThunks& ours = *thunks[SlotIndex(*slot)];
+    PDRIVER_UNLOAD unload = Current(&driver->DriverUnload);
+    if (unload != nullptr && unload != ours.unload) {
+        slot->originalUnload.StoreRelease(unload);
+        slot->oursUnload = Exchange(&driver->DriverUnload, ours.unload, unload);
+    }
+    if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {
+        // It began to unload while we hooked it, perhaps without our thunk in its way.
+        RemoveWatch(watch, kUnhookDriverUnloaded);
+        watch->retired = true;
+        return STATUS_DELETE_PENDING;
+    }
+    reply->driverId = watch->driverId;
+    reply->functions = watch->functions;
+    reply->fastIo = watch->fastIo;
+    reply->reserved = 0;
+    reply->driverObject = reinterpret_cast<uint64_t>(driver);
+    return STATUS_SUCCESS;
+}
+
+void HookTable::HookMajors(Slot& slot) {
+    const SlotThunks& ours = *thunks[SlotIndex(slot)];
+    for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
+        PDRIVER_DISPATCH* place = &slot.driver->MajorFunction[major];
+        for (;;) {
+            PDRIVER_DISPATCH current = Current(place);
+            if (current == nullptr || current == ours.major[major]) break;
+            // Still below somebody else's hook: to swap again would make a loop.
+            if ((slot.ours & 1u << major) != 0 && current != slot.original[major].LoadRelaxed()) break;
+            slot.original[major].StoreRelease(current);
+            if (Exchange(place, ours.major[major], current)) {
+                slot.ours |= 1u << major;
+                break;
+            }
+        }
+    }
+}
+
+void HookTable::HookFastIo(Slot& slot) {
+    if (slot.driversFastIo == nullptr || slot.oursFastIo) return;
+    slot.oursFastIo = Exchange(&slot.driver->FastIoDispatch, &slot.fastIoThunks, slot.driversFastIo);
+}
+
+void HookTable::Restore(Slot& slot) {
+    const SlotThunks& ours = *thunks[SlotIndex(slot)];
+    for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
+        if ((slot.ours & 1u << major) == 0) continue;
+        PDRIVER_DISPATCH original = slot.original[major].LoadRelaxed();
+        PDRIVER_DISPATCH* place = &slot.driver->MajorFunction[major];
+        if (Exchange(place, original, ours.major[major]) || Current(place) == original) slot.ours &= ~(1u << major);
+    }
+    if (slot.oursFastIo) {
+        PFAST_IO_DISPATCH* place = &slot.driver->FastIoDispatch;
+        if (Exchange(place, slot.driversFastIo, &slot.fastIoThunks) || Current(place) == slot.driversFastIo) {
+            slot.oursFastIo = false;
+        }
+    }
+    // While we are in a chain we keep the reference, and so must see the driver go.
+    if (slot.oursUnload && slot.ours == 0 && !slot.oursFastIo) {
+        Exchange(&slot.driver->DriverUnload, slot.originalUnload.LoadRelaxed(), ours.unload);
+        slot.oursUnload = false;
+    }
+}
+
+void HookTable::RecordHooking(Shard& shard, const Watch& watch, RecordType type, uint32_t reason, KIRQL irql) {
+    DriverRecord record;
+    RtlZeroMemory(&record, sizeof(record));
+    record.header.type = type;
+    record.header.driverId = watch.driverId;
+    record.header.timestamp = NowTicks();
+    record.driverObject = reinterpret_cast<uint64_t>(watch.driver);
+    if (type == kRecordDriverHooked) {
+        record.functions = watch.functions;
+        record.fastIo = watch.fastIo;
+    } else {
+        record.functions = watch.slot->ours;
+        record.fastIo = watch.slot->oursFastIo ? watch.fastIo : 0;
+    }
+    record.reason = reason;
+    record.nameLength = watch.nameLength;
+    Bytes name = {watch.name, watch.nameLength};
+    capture_->recorder.Write(shard, &record.header, sizeof(record), &name, 1, irql, Offered::kOther);
+}
+
+void HookTable::RecordUnhooked(const Watch& watch, UnhookReason reason) {
+    if (!capture_->recording()) return;
+    Section section(capture_->recorder);
+    RecordHooking(section.shard(), watch, kRecordDriverUnhooked, reason, section.irql());
+}
+
+void HookTable::RemoveWatch(Watch* watch, UnhookReason reason) {
+    Slot& slot = *watch->slot;
+    if (watch->state == kHookDead) {
+        watch->retired = true;
+        return;
+    }
+    bool wasActive = watch->state == kHookActive;
+    Restore(slot);
+    if (wasActive) {
+        slot.watch.StoreRelease(nullptr);
+        capture_->recorder.DrainSections();
+        RecordUnhooked(*watch, reason);
+    }
+    if (slot.ours != 0 || slot.oursFastIo) {
+        watch->state = kHookPassThrough;
+        return;
+    }
+    watch->retired = true;
+    slot.referenced = false;
+    slot.freedTicks = NowTicks();
+    ObDereferenceObject(slot.driver);
+}
+
+NTSTATUS HookTable::Remove(uint32_t driverId, RemoveDriverReply* reply) {
+    Watch* watch = FindWatch(driverId);
+    if (watch == nullptr) return STATUS_NOT_FOUND;
+    bool dead = watch->state == kHookDead;
+    RemoveWatch(watch, kUnhookRequested);
+    reply->chainedFunctions = dead ? 0 : watch->slot->ours;
+    reply->chainedFastIo = !dead && watch->slot->oursFastIo ? 1 : 0;
+    return STATUS_SUCCESS;
+}
+
+void HookTable::RemoveAll(UnhookReason reason) {
+    for (Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+        if (!watch->retired) RemoveWatch(watch, reason);
+    }
+    if (!capture_->recording()) FreeRetired();
+}
+
+// Retired watches are out of every slot; once the sections that ran have ended, only contexts can still point to them.
+void HookTable::FreeRetired() {
+    capture_->recorder.DrainSections();
+    for (Watch** link = &watches_; *link != nullptr;) {
+        Watch* watch = *link;
+        if (!watch->retired || watch->Outstanding() != 0) {
+            link = &watch->next;
+            continue;
+        }
+        *link = watch->next;
+        watch->~Watch();
+        ExFreePoolWithTag(watch, kPoolTag);
+    }
+}
+
+void HookTable::BeginEpoch() {
+    FreeRetired();
+    for (Watch* watch = watches_; watch != nullptr; watch = watch->next) watch->ZeroTotals();
+}
+
+void HookTable::Announce() {
+    for (Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+        if (!watch->retired && watch->state == kHookActive) {
+            RecordHooking(capture_->recorder.shard(0), *watch, kRecordDriverHooked, 0, PASSIVE_LEVEL);
+        }
+    }
+}
+
+uint32_t HookTable::List(HookedDriver* entries, uint32_t capacity) const {
+    uint32_t total = 0;
+    for (const Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+        if (watch->retired) continue;
+        if (total < capacity) {
+            HookedDriver& entry = entries[total];
+            RtlZeroMemory(&entry, sizeof(entry));
+            entry.driverId = watch->driverId;
+            entry.state = watch->state;
+            entry.driverObject = reinterpret_cast<uint64_t>(watch->driver);
+            entry.functions = watch->functions;
+            entry.fastIo = watch->fastIo;
+            entry.outstanding = static_cast<uint32_t>(watch->Outstanding());
+            entry.nameLength = watch->nameLength;
+            RtlCopyMemory(entry.name, watch->name, watch->nameLength);
+        }
+        total++;
+    }
+    return total;
+}
+
+uint32_t HookTable::Counters(FunctionCounters* entries, uint32_t capacity, uint64_t* outstanding) const {
+    uint32_t total = 0;
+    FunctionCounters counters;
+    for (const Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+        for (uint32_t function = 0; function < kFunctionCount; function++) {
+            if (!watch->Sum(function, &counters)) continue;
+            if (total < capacity) entries[total] = counters;
+            total++;
+            *outstanding += counters.arrivals - counters.completions - counters.unseen;
+        }
+    }
+    return total;
+}
+
+void HookTable::OnUnload(Slot& slot, DRIVER_OBJECT* driver) {
+    bool referenced = false;
+    {
+        ControlLock::Hold hold(*lock_);
+        if (slot.referenced && slot.driver == driver) {
+            Restore(slot);
+            slot.watch.StoreRelease(nullptr);
+            capture_->recorder.DrainSections();
+            for (Watch* watch = watches_; watch != nullptr; watch = watch->next) {
+                if (watch->slot != &slot || watch->retired || watch->state == kHookDead) continue;
+                if (watch->state == kHookActive) RecordUnhooked(*watch, kUnhookDriverUnloaded);
+                watch->state = kHookDead;
+            }
+            // A chain on top of us goes with the driver's table.
+            slot.ours = 0;
+            slot.oursFastIo = false;
+            slot.oursUnload = false;
+            slot.referenced = false;
+            slot.driver = nullptr;
+            slot.freedTicks = NowTicks();
+            referenced = true;
+        }
+    }
+    PDRIVER_UNLOAD original = slot.originalUnload.LoadAcquire();
+    original(driver);
+    if (referenced) ObDereferenceObject(driver);
+}
+
+void OnMonitoredDriverUnload(Slot& slot, DRIVER_OBJECT* driver) {
+    theTable->OnUnload(slot, driver);
+}
+
+}  // namespace drivermon

@@ -1,0 +1,460 @@
+// irp_capture.cpp: arrival, completion, and what comes between.
+//
+// The rules are Microsoft's, and what breaks when they are broken is a crash in somebody else's driver:
+//  - The completion routine is put into the *current* stack location, which belongs to the driver above: its own
+//    routine, context and flags are kept and honoured, its flags are OR'ed, never assigned.
+//  - After the original has been called, neither the IRP nor its device nor its file may be touched, whatever it
+//    returned: they may be gone.
+//  - Inside the completion routine the IRP's "current" location is already the upper one, or past the array.
+//  - Once the caller's routine has been called the IRP is not ours to look at.
+#include "irp_capture.h"
+
+#include "capture.h"
+
+#ifdef _MSC_VER
+#define DRIVERMON_NOINLINE __declspec(noinline)
+#else
+#define DRIVERMON_NOINLINE __attribute__((noinline))
+#endif
+
+namespace drivermon {
+
+namespace {
+
+constexpr UCHAR kInvokeFlags = SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL;
+// A request with these flags was built by the I/O manager, which allocates its system buffer from nonpaged pool. One
+// that a driver has built by hand may carry a buffer from anywhere.
+constexpr ULONG kBufferIsResident = IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
+
+IO_COMPLETION_ROUTINE OnCompletion;
+
+uint32_t IdOf(HANDLE handle) {
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle));
+}
+
+uint64_t AddressOf(const void* pointer) {
+    return reinterpret_cast<uint64_t>(pointer);
+}
+
+bool IsControl(uint8_t major, uint8_t minor) {
+    if (major == IRP_MJ_DEVICE_CONTROL) return true;
+    // Other minors (mount, verify) have other parameters. 0 is IRP_MN_USER_FS_REQUEST, 4 IRP_MN_KERNEL_CALL.
+    return major == IRP_MJ_FILE_SYSTEM_CONTROL && (minor == 0 || minor == 4);
+}
+
+bool IsCreate(uint8_t major) {
+    return major == IRP_MJ_CREATE || major == IRP_MJ_CREATE_NAMED_PIPE || major == IRP_MJ_CREATE_MAILSLOT;
+}
+
+// One arrival: the IRP's fields, read once, and what follows from them.
+struct Arrival {
+    const IO_STACK_LOCATION* stack;
+    IRP* irp;
+    DEVICE_OBJECT* device;
+    uint8_t major;
+    uint8_t minor;
+    KIRQL irql;
+    bool transfersBytes;    // READ or WRITE without a minor function, or a control code
+    bool requestorsMemory;  // its user addresses may be read here and now
+    void* systemBuffer;     // null where the field means something else
+    MDL* mdl;
+};
+
+Arrival Observe(const Platform& platform, uint8_t major, DEVICE_OBJECT* device, IRP* irp) {
+    const IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
+    Arrival arrival;
+    arrival.stack = stack;
+    arrival.irp = irp;
+    arrival.device = device;
+    // Drivers share dispatch routines; the stack location is the truth about the request.
+    arrival.major = stack->MajorFunction <= IRP_MJ_MAXIMUM_FUNCTION ? stack->MajorFunction : major;
+    arrival.minor = stack->MinorFunction;
+    arrival.irql = platform.raiseIrql ? KeGetCurrentIrql() : PASSIVE_LEVEL;
+    bool readWrite = arrival.major == IRP_MJ_READ || arrival.major == IRP_MJ_WRITE;
+    arrival.transfersBytes = (readWrite && arrival.minor == 0) || IsControl(arrival.major, arrival.minor);
+    arrival.systemBuffer = (irp->Flags & IRP_ASSOCIATED_IRP) != 0 ? nullptr : irp->AssociatedIrp.SystemBuffer;
+    arrival.mdl = irp->MdlAddress;
+    arrival.requestorsMemory = false;
+    return arrival;
+}
+
+void Describe(const Arrival& arrival, RequestStart* start) {
+    const IRP* irp = arrival.irp;
+    const IO_STACK_LOCATION* stack = arrival.stack;
+    start->header.type = kRecordRequestStart;
+    start->irp = AddressOf(irp);
+    start->deviceObject = AddressOf(arrival.device);
+    start->fileObject = AddressOf(stack->FileObject);
+    start->processId = IdOf(PsGetCurrentProcessId());
+    start->threadId = IdOf(PsGetCurrentThreadId());
+    start->major = arrival.major;
+    start->minor = arrival.minor;
+    start->requestorMode = irp->RequestorMode == KernelMode ? kModeKernel : kModeUser;
+    start->stackLocation = static_cast<uint8_t>(irp->CurrentLocation);
+    start->irpFlags = irp->Flags;
+    if ((irp->Flags & IRP_SYNCHRONOUS_API) != 0 ||
+        (stack->FileObject != nullptr && (stack->FileObject->Flags & FO_SYNCHRONOUS_IO) != 0)) {
+        start->flags |= kRequestSynchronous;
+    }
+    if ((irp->Flags & IRP_PAGING_IO) != 0) start->flags |= kRequestPaging;
+    if ((irp->Flags & IRP_ASSOCIATED_IRP) != 0) start->flags |= kRequestAssociated;
+
+    if (arrival.major == IRP_MJ_READ) {
+        start->outputLength = stack->Parameters.Read.Length;
+        start->byteOffset = static_cast<uint64_t>(stack->Parameters.Read.ByteOffset.QuadPart);
+    } else if (arrival.major == IRP_MJ_WRITE) {
+        start->inputLength = stack->Parameters.Write.Length;
+        start->byteOffset = static_cast<uint64_t>(stack->Parameters.Write.ByteOffset.QuadPart);
+    } else if (IsControl(arrival.major, arrival.minor)) {
+        start->code = stack->Parameters.DeviceIoControl.IoControlCode;
+        start->inputLength = stack->Parameters.DeviceIoControl.InputBufferLength;
+        start->outputLength = stack->Parameters.DeviceIoControl.OutputBufferLength;
+    } else if (arrival.major == IRP_MJ_INTERNAL_DEVICE_CONTROL) {
+        // The code only: the lengths are aliased by URBs and the like.
+        start->code = stack->Parameters.DeviceIoControl.IoControlCode;
+    } else if (IsCreate(arrival.major)) {
+        // Named pipes and mailslots share these fields with CREATE.
+        start->code = stack->Parameters.Create.Options;
+        uint64_t access = 0;
+        if (stack->Parameters.Create.SecurityContext != nullptr) {
+            access = stack->Parameters.Create.SecurityContext->DesiredAccess;
+        }
+        start->byteOffset = access | static_cast<uint64_t>(stack->Parameters.Create.ShareAccess) << 32;
+    }
+}
+
+// A system buffer: resident where we know it, else touched at the caller's own IRQL.
+void AddSystemBuffer(const Arrival& arrival, uint32_t bytes, Payload* payload) {
+    if (bytes == 0) return;
+    if (arrival.systemBuffer == nullptr) {
+        payload->Miss(bytes, kLossPayloadFault);
+    } else if ((arrival.irp->Flags & kBufferIsResident) == kBufferIsResident || arrival.irql >= DISPATCH_LEVEL) {
+        payload->AddResident(arrival.systemBuffer, bytes);
+    } else {
+        payload->AddPaged(arrival.systemBuffer, bytes);
+    }
+}
+
+void AddRequestorsMemory(const Arrival& arrival, const void* address, uint32_t bytes, Payload* payload) {
+    if (bytes == 0) return;
+    if (arrival.requestorsMemory) {
+        payload->AddUser(address, bytes);
+    } else {
+        payload->Miss(bytes, kLossPayloadFault);
+    }
+}
+
+uint32_t MdlBytes(const MDL* mdl) {
+    return mdl != nullptr ? MmGetMdlByteCount(mdl) : 0;
+}
+
+void GatherInput(const Arrival& arrival, const RequestStart& start, Payload* payload) {
+    if (IsCreate(arrival.major)) {
+        const FILE_OBJECT* file = arrival.stack->FileObject;
+        // Paged memory of the I/O manager's, valid until the driver has seen it.
+        if (file != nullptr && file->FileName.Buffer != nullptr && arrival.irql <= APC_LEVEL) {
+            payload->AddPaged(file->FileName.Buffer, file->FileName.Length);
+        }
+        return;
+    }
+    // Paging writes carry no payload: recording our own capture file's pages would feed itself.
+    if (!arrival.transfersBytes || (start.flags & kRequestPaging) != 0) return;
+
+    if (arrival.major == IRP_MJ_WRITE) {
+        if (start.inputLength == 0) return;
+        if (arrival.mdl != nullptr) {
+            payload->AddMdl(arrival.mdl, start.inputLength);
+        } else if ((arrival.device->Flags & DO_BUFFERED_IO) != 0) {
+            AddSystemBuffer(arrival, start.inputLength, payload);
+        } else {
+            AddRequestorsMemory(arrival, arrival.irp->UserBuffer, start.inputLength, payload);
+        }
+        return;
+    }
+    if (arrival.major == IRP_MJ_READ) return;
+    switch (start.code & 3) {
+        case METHOD_NEITHER:
+            AddRequestorsMemory(arrival, arrival.stack->Parameters.DeviceIoControl.Type3InputBuffer, start.inputLength,
+                                payload);
+            break;
+        case METHOD_IN_DIRECT:
+            AddSystemBuffer(arrival, start.inputLength, payload);
+            if (start.outputLength != 0 && arrival.mdl != nullptr) payload->AddMdl(arrival.mdl, MdlBytes(arrival.mdl));
+            break;
+        default:
+            AddSystemBuffer(arrival, start.inputLength, payload);
+    }
+}
+
+// Where the output will be. Only the place: the bytes are not there yet.
+void ExpectOutput(const Arrival& arrival, const RequestStart& start, Context* context) {
+    context->outputKind = OutputKind::kNone;
+    context->output = nullptr;
+    context->outputLength = start.outputLength;
+    context->outputResident = (arrival.irp->Flags & kBufferIsResident) == kBufferIsResident;
+    context->informationIsBytes = arrival.transfersBytes && arrival.major != IRP_MJ_WRITE;
+    if (!context->informationIsBytes || start.outputLength == 0 || (start.flags & kRequestPaging) != 0) return;
+
+    bool direct;
+    bool buffered;
+    if (arrival.major == IRP_MJ_READ) {
+        direct = arrival.mdl != nullptr;
+        buffered = (arrival.device->Flags & DO_BUFFERED_IO) != 0;
+    } else {
+        uint32_t method = start.code & 3;
+        if (method == METHOD_IN_DIRECT) return;  // its MDL is input
+        direct = method == METHOD_OUT_DIRECT;
+        buffered = method == METHOD_BUFFERED;
+    }
+    if (direct) {
+        context->outputKind = OutputKind::kMdl;
+        context->output = arrival.mdl;
+    } else if (buffered) {
+        context->outputKind = OutputKind::kSystemBuffer;
+        context->output = arrival.systemBuffer;
+    } else if (arrival.requestorsMemory) {
+        context->outputKind = OutputKind::kUser;
+        context->output = arrival.irp->UserBuffer;
+    }
+}
+
+// Counts and records an arrival and arms a context for its end. Returns the handle, or 0: the end is not captured.
+// Apart from DispatchIrp so that its frame is gone while the original runs.
+DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, DEVICE_OBJECT* device, IRP* irp,
+                                   bool* outputNeedsThread) {
+    const Platform& platform = capture.recorder.platform();
+    Arrival arrival = Observe(platform, major, device, irp);
+
+    RequestStart start;
+    RtlZeroMemory(&start, sizeof(start));
+    Describe(arrival, &start);
+    if (irp->Tail.Overlay.Thread != nullptr) {
+        PEPROCESS requestor = IoGetRequestorProcess(irp);
+        if (requestor != nullptr) start.requestorProcessId = IdOf(PsGetProcessId(requestor));
+    }
+    arrival.requestorsMemory = platform.readUser && irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&
+                               start.requestorProcessId == start.processId && (start.flags & kRequestPaging) == 0;
+
+    Payload payload(capture.scratch, capture.inputSnapLength());
+    GatherInput(arrival, start, &payload);
+    start.payloadLength = payload.length();
+    start.payloadTotal = payload.total();
+    start.flags |= payload.flags();
+    if (IsCreate(arrival.major) && payload.length() != 0) start.flags |= kRequestPayloadIsName;
+
+    Section section(capture.recorder);
+    Watch* watch = slot.watch.LoadAcquire();
+    if (watch == nullptr || !capture.recording()) return 0;
+    Shard& shard = section.shard();
+    FunctionCell& cell = watch->cells[shard.index].function[arrival.major];
+    cell.Count(kArrivals);
+    if (arrival.transfersBytes) cell.Count(kBytesIn, start.inputLength);
+
+    start.header.driverId = watch->driverId;
+    start.requestId = shard.NextRequestId();
+    start.header.timestamp = NowTicks();
+
+    uint64_t handle = 0;
+    Context* context = capture.requests.Take(shard, watch);
+    if (context == nullptr) {
+        start.flags |= kRequestUncaptured;
+        cell.Count(kUnseen);
+        shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
+    } else {
+        IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
+        context->epoch = capture.epoch();
+        context->requestId = start.requestId;
+        context->arrivalTicks = start.header.timestamp;
+        context->irp = irp;
+        context->routine = stack->CompletionRoutine;
+        context->routineContext = stack->Context;
+        context->routineControl = stack->Control & kInvokeFlags;
+        context->threadId = start.threadId;
+        context->location = irp->CurrentLocation;
+        context->major = arrival.major;
+        context->minor = arrival.minor;
+        context->function = arrival.major;
+        ExpectOutput(arrival, start, context);
+        *outputNeedsThread = context->outputKind == OutputKind::kUser;
+        handle = capture.requests.HandleOf(context);
+        context->ticket.StoreRelease(handle);
+    }
+    payload.CountLoss(shard, Offered::kStart);
+    capture.recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(), section.irql(),
+                           Offered::kStart);
+    return handle;
+}
+
+// Whether there can be output to keep, by the status alone.
+bool HasOutput(NTSTATUS status) {
+    return !NT_ERROR(status) && status != STATUS_VERIFY_REQUIRED;
+}
+
+uint32_t OutputBytes(const Context& context, uint64_t information) {
+    return information < context.outputLength ? static_cast<uint32_t>(information) : context.outputLength;
+}
+
+// In the completion routine, at whatever IRQL: system buffer or MDL, if the IRP still has the one it came with.
+void GatherOutput(const Context& context, const IRP* irp, KIRQL irql, Payload* payload) {
+    if (!HasOutput(irp->IoStatus.Status)) return;
+    uint32_t bytes = OutputBytes(context, irp->IoStatus.Information);
+    if (bytes == 0) return;
+    switch (context.outputKind) {
+        case OutputKind::kSystemBuffer:
+            if (context.output == nullptr || irp->AssociatedIrp.SystemBuffer != context.output) {
+                payload->Miss(bytes, kLossPayloadFault);
+            } else if (context.outputResident || irql >= DISPATCH_LEVEL) {
+                payload->AddResident(context.output, bytes);
+            } else {
+                payload->AddPaged(context.output, bytes);
+            }
+            break;
+        case OutputKind::kMdl:
+            if (context.output == nullptr || irp->MdlAddress != context.output) {
+                payload->Miss(bytes, kLossPayloadFault);
+            } else {
+                payload->AddMdl(irp->MdlAddress, bytes);
+            }
+            break;
+        case OutputKind::kUser:
+            // Not the dispatching thread any more, or not its moment.
+            payload->Miss(bytes, kLossPayloadFault);
+            break;
+        case OutputKind::kNone:
+            break;
+    }
+}
+
+// What the caller's own location asked for, to be done when ours is done.
+struct Callers {
+    PIO_COMPLETION_ROUTINE routine;
+    void* context;
+    UCHAR control;
+};
+
+// The last thing done with an IRP: exactly what would have happened without us.
+NTSTATUS Continue(const Callers& callers, DEVICE_OBJECT* device, IRP* irp) {
+    NTSTATUS status = irp->IoStatus.Status;
+    bool wanted = NT_SUCCESS(status) ? (callers.control & SL_INVOKE_ON_SUCCESS) != 0
+                                     : (callers.control & SL_INVOKE_ON_ERROR) != 0;
+    if (irp->Cancel && (callers.control & SL_INVOKE_ON_CANCEL) != 0) wanted = true;
+    if (wanted && callers.routine != nullptr) return callers.routine(device, irp, callers.context);
+    // The I/O manager does this for a location without a routine; ours must do it in its stead. The current location
+    // is the upper driver's; for the topmost driver there is none.
+    if (irp->PendingReturned && irp->CurrentLocation <= irp->StackCount) IoMarkIrpPending(irp);
+    return STATUS_CONTINUE_COMPLETION;
+}
+
+// The end of a request whose context we own.
+void Complete(Capture& capture, Context& context, uint64_t handle, bool returned, const IRP* irp) {
+    Capture::Ending ending;
+    ending.status = static_cast<uint32_t>(irp->IoStatus.Status);
+    ending.information = irp->IoStatus.Information;
+    ending.flags = (irp->PendingReturned ? kRequestPended : 0u) | (irp->Cancel ? kRequestCancelled : 0u);
+    ending.ticks = NowTicks();
+
+    // Output in the requestor's own memory can be read by the dispatching thread once the driver has returned.
+    if (context.outputKind == OutputKind::kUser && !returned && !irp->PendingReturned &&
+        context.threadId == IdOf(PsGetCurrentThreadId()) && HasOutput(irp->IoStatus.Status)) {
+        context.endStatus = ending.status;
+        context.endInformation = ending.information;
+        context.endFlags = ending.flags;
+        context.endTicks = ending.ticks;
+        context.ticket.StoreRelease(handle | kDeferred);
+        return;
+    }
+    KIRQL irql = capture.recorder.platform().raiseIrql ? KeGetCurrentIrql() : PASSIVE_LEVEL;
+    Payload payload(capture.scratch, capture.outputSnapLength());
+    if (capture.recording()) GatherOutput(context, irp, irql, &payload);
+    Section section(capture.recorder);
+    ending.ticks = NowTicks();
+    capture.RecordEnd(section, context, ending, payload);
+    capture.requests.Give(section.shard(), &context);
+}
+
+// <= DISPATCH_LEVEL, any thread, any processor.
+NTSTATUS NTAPI OnCompletion(PDEVICE_OBJECT device, PIRP irp, PVOID parameter) {
+    Capture& capture = *hookedCapture.LoadAcquire();
+    uint64_t handle = reinterpret_cast<uint64_t>(parameter);
+    Context* context = capture.requests.Find(handle);
+    const Callers none = {nullptr, nullptr, 0};
+    if (context == nullptr) return Continue(none, device, irp);
+
+    uint64_t ticket = context->ticket.LoadAcquire();
+    if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0) return Continue(none, device, irp);
+    const Callers callers = {context->routine, context->routineContext, context->routineControl};
+    bool hooked = context->irp == irp && context->location + 1 == irp->CurrentLocation;
+    if (context->ticket.LoadAcquire() != ticket) return Continue(none, device, irp);  // it was given back meanwhile
+
+    // Somebody copied our whole location into another: there we are only the copy of the caller's routine.
+    if (!hooked) return Continue(callers, device, irp);
+
+    while (!context->ticket.CompareExchange(ticket, 0)) {
+        // The dispatching thread has just marked it.
+        ticket = context->ticket.LoadAcquire();
+        if ((ticket & ~kTicketFlags) != handle) return Continue(none, device, irp);
+    }
+    if ((ticket & kGivenUp) != 0) {
+        Section section(capture.recorder);
+        capture.requests.Give(section.shard(), context);
+    } else {
+        Complete(capture, *context, handle, (ticket & kReturned) != 0, irp);
+    }
+    return Continue(callers, device, irp);
+}
+
+// The dispatch routine has returned. The IRP may be gone; the context tells how far it got.
+DRIVERMON_NOINLINE void AfterDispatch(Capture& capture, uint64_t handle, NTSTATUS status, bool outputNeedsThread) {
+    Context& context = *capture.requests.Find(handle);
+    uint64_t ticket = context.ticket.LoadAcquire();
+    if (ticket == (handle | kDeferred)) {
+        Capture::Ending ending = {context.endStatus, context.endFlags, context.endInformation, context.endTicks};
+        Payload payload(capture.scratch, capture.outputSnapLength());
+        payload.AddUser(context.output, OutputBytes(context, ending.information));
+        Section section(capture.recorder);
+        capture.RecordEnd(section, context, ending, payload);
+        capture.requests.Give(section.shard(), &context);
+        return;
+    }
+    if (ticket != handle) return;  // ended: the usual case
+
+    if (status == STATUS_PENDING) {
+        // From here on its end must not be left to us. If this fails, it has just ended elsewhere.
+        if (outputNeedsThread) context.ticket.CompareExchange(handle, handle | kReturned);
+        return;
+    }
+    // Not pending, and our routine has not run: somebody replaced it, or the driver broke the rules. Should it run yet,
+    // a caller's routine must still be called: then the context stays, marked as told. Without one nothing depends on
+    // it, and its stale handle does what the I/O manager would have done.
+    bool keep = context.HasRoutine();
+    Context copy = context;
+    Payload payload(capture.scratch, 0);
+    Section section(capture.recorder);
+    if (!context.ticket.CompareExchange(handle, keep ? handle | kGivenUp : 0)) return;
+    Capture::Ending ending = {static_cast<uint32_t>(status), kRequestUnseen, 0, NowTicks()};
+    capture.RecordEnd(section, copy, ending, payload);
+    if (!keep) capture.requests.Give(section.shard(), &context);
+}
+
+}  // namespace
+
+NTSTATUS DispatchIrp(Slot& slot, uint8_t major, DEVICE_OBJECT* device, IRP* irp) {
+    PDRIVER_DISPATCH original = slot.original[major].LoadAcquire();
+    Capture* capture = hookedCapture.LoadAcquire();
+    if (!capture->recording() || irp->CurrentLocation < 1 || irp->CurrentLocation > irp->StackCount) {
+        return original(device, irp);
+    }
+    bool outputNeedsThread = false;
+    uint64_t handle = Arrive(*capture, slot, major, device, irp, &outputNeedsThread);
+    if (handle == 0) return original(device, irp);
+
+    IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
+    stack->CompletionRoutine = OnCompletion;
+    stack->Context = reinterpret_cast<void*>(handle);
+    stack->Control |= kInvokeFlags;
+    NTSTATUS status = original(device, irp);
+    AfterDispatch(*capture, handle, status, outputNeedsThread);
+    return status;
+}
+
+}  // namespace drivermon

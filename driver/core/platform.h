@@ -1,0 +1,38 @@
+// platform.h: what this kernel can be relied on for, found out once at load.
+//
+// The three kernels that core runs on differ in a few facts, not in code paths: every difference is a field here.
+#pragma once
+
+#include "nt.h"
+#include "protocol/control.h"
+
+namespace drivermon {
+
+struct Platform {
+    KernelKind kernel;
+    bool raiseIrql;   // a raised IRQL keeps this processor to ourselves. On Wine it is a fiction (and costs 5 us)
+    bool lockRings;   // it does not: every ring takes its spin lock
+    bool wakeByDpc;   // KeInsertQueueDpc runs the routine. On Wine it says so and does not; a timer does
+    bool readUser;    // the requestor's memory can be read under an exception handler
+
+    // Limits, here so that a test can reach them with few requests.
+    uint32_t requestCapacity;  // requests in flight that can be followed, all drivers
+    uint32_t requestQuota;     // ... of one driver
+    uint32_t slotRestMs;       // before a hook's slot may serve another driver
+};
+
+// The simulator says what it simulates before it loads us; null on a real kernel. Its `kernel` is kKernelSimulated.
+extern const Platform* platformOverride;
+
+constexpr Platform kNtPlatform = {kKernelNt, true, false, true, true, 1u << 16, 1u << 15, 10'000};
+constexpr Platform kWinePlatform = {kKernelWine, false, true, false, true, 1u << 14, 1u << 13, 10'000};
+
+// PASSIVE_LEVEL.
+Platform DetectPlatform();
+
+// Any IRQL.
+inline uint64_t NowTicks() {
+    return static_cast<uint64_t>(KeQueryPerformanceCounter(nullptr).QuadPart);
+}
+
+}  // namespace drivermon

@@ -1,0 +1,78 @@
+// request_table.cpp: each processor keeps a small stock of free contexts (its magazine, guarded by its section), so
+// that a request that starts and ends on one processor touches no shared line; stocks are levelled through one list.
+#include "request_table.h"
+
+namespace drivermon {
+
+NTSTATUS RequestTable::Initialize(const Platform& platform) {
+    if (contexts_.count() != 0) return STATUS_SUCCESS;
+    quota_ = platform.requestQuota;
+    KeInitializeSpinLock(&freeLock_);
+    uint32_t capacity = platform.requestCapacity;
+    if (!contexts_.Allocate(capacity)) return STATUS_INSUFFICIENT_RESOURCES;
+    for (uint32_t i = 0; i < capacity; i++) {
+        contexts_[i].nextGeneration = 1;
+        contexts_[i].nextFree = i + 1 < capacity ? i + 1 : kNone;
+    }
+    firstFree_ = 0;
+    return STATUS_SUCCESS;
+}
+
+void RequestTable::Refill(Magazine& magazine) {
+    KeAcquireSpinLockAtDpcLevel(&freeLock_);
+    while (magazine.count < kMagazineSize / 2 && firstFree_ != kNone) {
+        magazine.index[magazine.count++] = firstFree_;
+        firstFree_ = contexts_[firstFree_].nextFree;
+    }
+    KeReleaseSpinLockFromDpcLevel(&freeLock_);
+}
+
+void RequestTable::Empty(Magazine& magazine) {
+    KeAcquireSpinLockAtDpcLevel(&freeLock_);
+    while (magazine.count > kMagazineSize / 2) {
+        uint32_t index = magazine.index[--magazine.count];
+        contexts_[index].nextFree = firstFree_;
+        firstFree_ = index;
+    }
+    KeReleaseSpinLockFromDpcLevel(&freeLock_);
+}
+
+Context* RequestTable::Take(Shard& shard, Watch* watch) {
+    DriverCells& cells = watch->cells[shard.index];
+    // Within its processor's share a driver is within its quota; only beyond it are the processors added up.
+    uint64_t here = cells.contextsTaken.LoadRelaxed() - cells.contextsGiven.LoadRelaxed();
+    if (static_cast<int64_t>(here) >= static_cast<int64_t>(quota_ / watch->cells.count()) &&
+        watch->Outstanding() >= quota_) {
+        return nullptr;
+    }
+    Magazine& magazine = shard.magazine;
+    if (magazine.count == 0) Refill(magazine);
+    if (magazine.count == 0) return nullptr;
+    Context* context = &contexts_[magazine.index[--magazine.count]];
+    context->watch = watch;
+    cells.contextsTaken.AddByOwner(1);
+    return context;
+}
+
+uint64_t RequestTable::HandleOf(const Context* context) const {
+    uint64_t index = static_cast<uint64_t>(context - contexts_.data());
+    return (context->nextGeneration << kIndexBits | index) & ~kTicketFlags;
+}
+
+void RequestTable::Give(Shard& shard, Context* context) {
+    Watch* watch = context->watch;
+    context->nextGeneration++;
+    context->ticket.StoreRelease(0);
+    Magazine& magazine = shard.magazine;
+    if (magazine.count == kMagazineSize) Empty(magazine);
+    magazine.index[magazine.count++] = static_cast<uint32_t>(context - contexts_.data());
+    // Last: the watch may be freed once every context of it has been given back.
+    watch->cells[shard.index].contextsGiven.AddByOwner(1);
+}
+
+Context* RequestTable::Find(uint64_t handle) const {
+    uint64_t index = handle & ((1u << kIndexBits) - 1);
+    return index < contexts_.count() ? &contexts_[index] : nullptr;
+}
+
+}  // namespace drivermon

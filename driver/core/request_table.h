@@ -1,0 +1,93 @@
+// request_table.h: the requests whose end we await.
+//
+// A request's context is found again through a *handle*, index and generation, which travels in the Context field of
+// the IRP's stack location. Never a pointer: drivers above and below copy stack locations, so a completion routine may
+// fire twice, for another IRP, or long after its request was given up. The table's memory is never freed while we are
+// loaded, so looking up any handle is safe, and its *ticket* tells whether the handle still means anything:
+//
+//   free                ticket 0
+//   armed               ticket = handle
+//   returned            ticket = handle | kReturned    dispatch has returned: the end may not be left to it any more
+//   given up            ticket = handle | kGivenUp     reported as unseen, but holds a routine that must still be called
+//   ended, not told     ticket = handle | kDeferred    the dispatching thread will write the end record
+//
+// Whoever changes the ticket from armed (by compare-exchange) owns the context until it stores the next state.
+#pragma once
+
+#include "nt.h"
+#include "recorder.h"
+#include "watch.h"
+
+namespace drivermon {
+
+enum class OutputKind : uint8_t { kNone, kSystemBuffer, kMdl, kUser };
+
+struct Context {
+    Atomic<uint64_t> ticket;
+    uint64_t nextGeneration;
+    uint32_t nextFree;
+
+    // Set before the ticket is stored, read by whoever owns the ticket.
+    Watch* watch;
+    uint64_t epoch;
+    uint64_t requestId;
+    uint64_t arrivalTicks;
+    IRP* irp;
+    PIO_COMPLETION_ROUTINE routine;  // the caller's own, to be called after us
+    void* routineContext;
+    void* output;  // where the output will be; valid while the IRP still says so
+    uint32_t threadId;  // the arriving thread
+    uint32_t outputLength;
+    uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
+    int8_t location;
+    uint8_t major;
+    uint8_t minor;
+    uint8_t function;  // index of the counters
+    OutputKind outputKind;
+    bool outputResident;  // may be touched at DISPATCH_LEVEL
+    bool informationIsBytes;  // READ, DEVICE_CONTROL, FILE_SYSTEM_CONTROL: elsewhere Information may be anything
+
+    // Set by the completion routine before it defers.
+    uint32_t endStatus;
+    uint32_t endFlags;
+    uint64_t endInformation;
+    uint64_t endTicks;
+
+    bool HasRoutine() const {
+        return routine != nullptr && (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
+    }
+};
+
+constexpr uint64_t kReturned = 1ull << 63;
+constexpr uint64_t kGivenUp = 1ull << 62;
+constexpr uint64_t kDeferred = 1ull << 61;
+constexpr uint64_t kTicketFlags = kReturned | kGivenUp | kDeferred;
+
+class RequestTable {
+ public:
+    // PASSIVE_LEVEL. Idempotent.
+    NTSTATUS Initialize(const Platform& platform);
+
+    // Section. A context of `watch`, not yet armed; null when its quota or the table is used up.
+    Context* Take(Shard& shard, Watch* watch);
+    // The handle that will name the context once it is armed.
+    uint64_t HandleOf(const Context* context) const;
+    // Section. The caller owns the context.
+    void Give(Shard& shard, Context* context);
+    // Any handle whatsoever; null if it is none of ours.
+    Context* Find(uint64_t handle) const;
+
+ private:
+    static constexpr uint32_t kIndexBits = 20;
+    static constexpr uint32_t kNone = ~0u;
+
+    void Refill(Magazine& magazine);
+    void Empty(Magazine& magazine);
+
+    PoolArray<Context> contexts_;
+    KSPIN_LOCK freeLock_;
+    uint32_t firstFree_ = kNone;
+    uint32_t quota_ = 0;
+};
+
+}  // namespace drivermon

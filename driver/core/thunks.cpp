@@ -1,0 +1,148 @@
+// thunks.cpp: 64 slots x (28 majors, 21 fast-I/O routines, unload), generated.
+#include "thunks.h"
+
+#include "fast_io.h"
+#include "hook_table.h"
+#include "irp_capture.h"
+
+#ifdef _MSC_VER
+#define DRIVERMON_NOINLINE __declspec(noinline)
+#else
+#define DRIVERMON_NOINLINE __attribute__((noinline))
+#endif
+
+namespace drivermon {
+
+namespace {
+
+template <uint32_t slot, uint8_t major>
+NTSTATUS NTAPI DispatchThunk(PDEVICE_OBJECT device, PIRP irp) {
+    return DispatchIrp(slots[slot], major, device, irp);
+}
+
+template <uint32_t slot>
+void NTAPI UnloadThunk(PDRIVER_OBJECT driver) {
+    OnMonitoredDriverUnload(slots[slot], driver);
+}
+
+// ---- Fast I/O: what a call is about is told by the types of its arguments ----
+
+void Note(FastIoCall* call, FILE_OBJECT* file) {
+    call->file = file;
+}
+void Note(FastIoCall* call, DEVICE_OBJECT* device) {
+    call->device = device;  // the last one: for FastIoDetachDevice the target
+}
+void Note(FastIoCall* call, IO_STATUS_BLOCK* result) {
+    call->result = result;
+}
+void Note(FastIoCall* call, LARGE_INTEGER* offset) {
+    if (call->offset == nullptr) call->offset = offset;
+}
+template <typename T>
+void Note(FastIoCall*, T) {}
+
+template <uint8_t function>
+struct Function {};
+
+template <typename F, typename... Arguments>
+void NoteBuffers(F, FastIoCall*, Arguments...) {}
+
+void NoteBuffers(Function<kFastIoRead>, FastIoCall* call, PFILE_OBJECT, PLARGE_INTEGER, ULONG length, BOOLEAN, ULONG,
+                 PVOID buffer, PIO_STATUS_BLOCK, PDEVICE_OBJECT) {
+    call->output = buffer;
+    call->outputLength = length;
+}
+void NoteBuffers(Function<kFastIoWrite>, FastIoCall* call, PFILE_OBJECT, PLARGE_INTEGER, ULONG length, BOOLEAN, ULONG,
+                 PVOID buffer, PIO_STATUS_BLOCK, PDEVICE_OBJECT) {
+    call->input = buffer;
+    call->inputLength = length;
+}
+void NoteBuffers(Function<kFastIoDeviceControl>, FastIoCall* call, PFILE_OBJECT, BOOLEAN, PVOID input,
+                 ULONG inputLength, PVOID output, ULONG outputLength, ULONG code, PIO_STATUS_BLOCK, PDEVICE_OBJECT) {
+    call->input = input;
+    call->inputLength = inputLength;
+    call->output = output;
+    call->outputLength = outputLength;
+    call->code = code;
+}
+
+template <typename T>
+constexpr bool kIsVoid = false;
+template <>
+constexpr bool kIsVoid<void> = true;
+
+template <uint8_t function, auto member, typename Routine>
+struct FastIoBody;
+
+template <uint8_t function, auto member, typename Result, typename... Arguments>
+struct FastIoBody<function, member, Result(NTAPI*)(Arguments...)> {
+    // Apart from the thunk, so that the 64 copies of the thunk stay small.
+    static DRIVERMON_NOINLINE Result Call(Slot& slot, Arguments... arguments) {
+        auto original = slot.originalFastIo.*member;
+        FastIoCall call = {};
+        call.function = function;
+        (Note(&call, arguments), ...);
+        NoteBuffers(Function<function>{}, &call, arguments...);
+        uint64_t handle = ArriveFastIo(slot, call);
+        if (handle == 0) return original(arguments...);
+        return Finish(handle, call, original, arguments...);
+    }
+
+ private:
+    static Result Finish(uint64_t handle, const FastIoCall& call, Result(NTAPI* original)(Arguments...),
+                         Arguments... arguments) {
+        if constexpr (kIsVoid<Result>) {
+            original(arguments...);
+            EndFastIo(handle, call, true);
+        } else {
+            Result handled = original(arguments...);
+            EndFastIo(handle, call, handled != FALSE);
+            return handled;
+        }
+    }
+};
+
+template <uint32_t slot, uint8_t function, auto member, typename Routine>
+struct FastIoThunk;
+
+template <uint32_t slot, uint8_t function, auto member, typename Result, typename... Arguments>
+struct FastIoThunk<slot, function, member, Result(NTAPI*)(Arguments...)> {
+    static Result NTAPI Routine(Arguments... arguments) {
+        return FastIoBody<function, member, Result(NTAPI*)(Arguments...)>::Call(slots[slot], arguments...);
+    }
+};
+
+// ---- The tables ----
+
+#define DRIVERMON_4(X, n) X(n) X(n + 1) X(n + 2) X(n + 3)
+#define DRIVERMON_16(X, n) DRIVERMON_4(X, n) DRIVERMON_4(X, n + 4) DRIVERMON_4(X, n + 8) DRIVERMON_4(X, n + 12)
+
+template <uint32_t slot>
+constexpr SlotThunks MakeThunks() {
+    SlotThunks made = {};
+#define DRIVERMON_MAJOR(n) made.major[n] = DispatchThunk<slot, n>;
+    DRIVERMON_16(DRIVERMON_MAJOR, 0)
+    DRIVERMON_4(DRIVERMON_MAJOR, 16)
+    DRIVERMON_4(DRIVERMON_MAJOR, 20)
+    DRIVERMON_4(DRIVERMON_MAJOR, 24)
+    static_assert(kMajorFunctionCount == 28, "one thunk each");
+#define DRIVERMON_FAST(function, member) \
+    made.fastIo.member =                 \
+        FastIoThunk<slot, function, &FAST_IO_DISPATCH::member, decltype(FAST_IO_DISPATCH::member)>::Routine;
+    DRIVERMON_FAST_IO(DRIVERMON_FAST)
+    made.unload = UnloadThunk<slot>;
+    return made;
+}
+
+template <uint32_t slot>
+constexpr SlotThunks kSlotThunks = MakeThunks<slot>();
+
+}  // namespace
+
+#define DRIVERMON_SLOT(n) &kSlotThunks<n>,
+const SlotThunks* const thunks[] = {DRIVERMON_16(DRIVERMON_SLOT, 0) DRIVERMON_16(DRIVERMON_SLOT, 16)
+                                        DRIVERMON_16(DRIVERMON_SLOT, 32) DRIVERMON_16(DRIVERMON_SLOT, 48)};
+static_assert(kMaxHookedDrivers == 64, "one table each");
+
+}  // namespace drivermon
