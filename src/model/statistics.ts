@@ -59,9 +59,13 @@ class FunctionTotals {
 /** 0 to 31 have a bucket each; from there on 32 equal steps per power of two. */
 function bucketOf(ticks: number): number {
   if (ticks < STEPS) return Math.max(0, Math.floor(ticks))
-  const octave = Math.min(Math.floor(Math.log2(ticks)), OCTAVES + STEPS_LOG2 - 2)
+  if (ticks < 2 ** 31) {
+    const octave = 31 - Math.clz32(ticks)
+    return (octave - STEPS_LOG2 + 1) * STEPS + ((ticks >>> (octave - STEPS_LOG2)) & (STEPS - 1))
+  }
+  const octave = Math.floor(Math.log2(ticks))
   const step = Math.min(STEPS - 1, Math.floor((ticks / 2 ** octave - 1) * STEPS))
-  return (octave - STEPS_LOG2 + 1) * STEPS + Math.max(0, step)
+  return Math.min(BUCKETS - 1, (octave - STEPS_LOG2 + 1) * STEPS + Math.max(0, step))
 }
 
 function middleOf(bucket: number): number {

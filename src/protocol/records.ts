@@ -10,6 +10,7 @@ import type { DriverId, Ticks } from './ids.ts'
 import {
   DriverRecord,
   LOSS_REASON_COUNT,
+  LossReason,
   LossRecord,
   MAX_RECORD_SIZE,
   ProcessRecord,
@@ -224,4 +225,18 @@ export function addLoss(losses: Losses, words: Uint32Array, at: number): void {
     losses.ends[reason] += words[at + (LossRecord.ends >> 2) + reason]
   }
   losses.others += words[at + (LossRecord.others >> 2)]
+}
+
+/**
+ * Records that are missing. The other reasons count what is missing from records that are there: their payload, or
+ * a completion that will not be recorded.
+ */
+export function lostRecords(losses: Losses): number {
+  return (
+    losses.starts[LossReason.RingFull] +
+    losses.starts[LossReason.RecordTooLarge] +
+    losses.ends[LossReason.RingFull] +
+    losses.ends[LossReason.RecordTooLarge] +
+    losses.others
+  )
 }
