@@ -149,7 +149,16 @@ function buildWindows() {
   upToDate(join(drivers, 'DriverMon.sys'), 'the drivers', () => {
     require(tools, 'The build for Windows')
     const parallel = String(availableParallelism())
-    run('cmake', ['-S', root, '-B', drivers, '--toolchain', toolchain, '-DDRIVERMON_KERNEL=ON'])
+    run('cmake', [
+      '-S',
+      root,
+      '-B',
+      drivers,
+      '--toolchain',
+      toolchain,
+      '-DDRIVERMON_KERNEL=ON',
+      `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${drivers}`,
+    ])
     run('cmake', ['--build', drivers, '--parallel', parallel])
   })
 }
