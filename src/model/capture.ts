@@ -52,6 +52,8 @@ import { Request } from './request.ts'
 import { type FunctionStatistics, Statistics } from './statistics.ts'
 import { View } from './view.ts'
 
+export type { FunctionStatistics } from './statistics.ts'
+
 export interface CaptureOptions {
   /** Memory for rows and payload; the oldest rows leave when it is used up. */
   budgetBytes: number
@@ -69,6 +71,8 @@ export interface KnownProcess {
 
 const TWO_32 = 0x1_0000_0000
 const MAX_CODE = 0xffff
+/** More requests than any driver has in flight. */
+const KEEP_IN_FLIGHT = 1 << 17
 
 // Words of the fields that the hot path reads.
 const DRIVER = RecordHeader.driverId >> 2
@@ -415,6 +419,21 @@ export class Capture {
       if (!oldest) break
       this.#chunkBytes -= oldest.counted
       this.#inFlight -= oldest.inFlight
+      if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
+    }
+  }
+
+  /**
+   * Requests outlive their rows, so that a late end finds that its row has left. But where ends are lost in masses
+   * (a ring that overflows) nothing else would ever take them out of the table.
+   */
+  #forgetInFlight(chunk: Chunk): void {
+    for (let to = 0; to < chunk.rows && chunk.inFlight > 0; to++) {
+      if (chunk.outcome[to] !== OUTCOME_IN_FLIGHT) continue
+      const id = chunk.requestId(to)
+      const high = Math.floor(id / TWO_32)
+      const low = id - high * TWO_32
+      if (this.#pairing.find(low, high) === chunk.first + to) this.#pairing.delete(low, high)
     }
   }
 

@@ -127,7 +127,7 @@ export function hooked(driverId: number, name: string, at = 0): Uint8Array {
 }
 
 export function utf16(text: string): Uint8Array {
-  return new Uint8Array(Uint16Array.from(text, (character) => character.charCodeAt(0)).buffer)
+  return new Uint8Array(Uint16Array.from({ length: text.length }, (_, i) => text.charCodeAt(i)).buffer)
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

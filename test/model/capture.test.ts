@@ -1,0 +1,297 @@
+// The store against the truth: whatever order records come in and whichever are lost, each request is one row that
+// says exactly what is known of it.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { fromBase64 } from '../../src/formats/hex.ts'
+import { CHUNK_ROWS } from '../../src/model/chunk.ts'
+import type { RowId, Ticks } from '../../src/protocol/ids.ts'
+import { ProcessEvent, RequestFlags } from '../../src/protocol/layout.ts'
+import { encodeProcess, RecordError } from '../../src/protocol/records.ts'
+import { type RowDetail, RowState } from '../../src/protocol/wire.ts'
+import { batches, emptyCapture, type Happened, traffic } from '../support/captures.ts'
+import { concat, end, hooked, loss, start, utf16 } from '../support/records.ts'
+
+const row = (number: number) => number as RowId
+const stateField = (capture: ReturnType<typeof emptyCapture>, number: number) =>
+  capture.request(row(number))?.value('state')
+
+function expectTruth(detail: RowDetail, happened: Happened): void {
+  const { start: asked, end: ended } = happened
+  expect(detail.arrival).toBe(asked.at)
+  expect(detail).toMatchObject({
+    driverId: asked.driverId,
+    major: asked.major,
+    minor: asked.minor,
+    fastIo: ((asked.flags ?? 0) & RequestFlags.FastIo) !== 0,
+  })
+  if (!happened.startLost) {
+    expect(detail).toMatchObject({
+      irp: hex(asked.irp),
+      deviceObject: hex(asked.device),
+      fileObject: hex(asked.file),
+      processId: asked.pid,
+      threadId: asked.tid,
+      requestorProcessId: asked.requestor,
+      requestorMode: asked.mode,
+      irql: asked.irql,
+      startProcessor: asked.processor,
+      irpFlags: asked.irpFlags,
+      code: asked.code,
+      inputLength: asked.inputLength,
+      outputLength: asked.outputLength,
+      byteOffset: String(asked.offset),
+    })
+    expect(fromBase64(detail.input.base64)).toEqual(asked.payload)
+  }
+  const startFlags = happened.startLost ? 0 : (asked.flags ?? 0)
+  const endFlags = happened.endLost ? 0 : (ended.flags ?? 0)
+  expect(detail.flags).toBe(startFlags | endFlags)
+  if (happened.endLost) {
+    expect(detail.end).toBeNull()
+  } else {
+    expect(detail.end).toMatchObject({
+      completion: ended.at,
+      status: ended.status,
+      information: String(ended.information),
+      irql: ended.irql,
+      processor: ended.processor,
+      processId: ended.pid,
+      threadId: ended.tid,
+    })
+    expect(fromBase64(detail.output.base64)).toEqual(ended.payload)
+    expect(detail.output.total).toBe(ended.total)
+  }
+}
+
+function hex(address: bigint | undefined): string {
+  return `0x${(address ?? 0n).toString(16).toUpperCase().padStart(16, '0')}`
+}
+
+describe('pairing', () => {
+  test('any order, any loss, any cut into batches: one row per request, and all of it true', () => {
+    fc.assert(
+      fc.property(traffic, ({ requests, records, cuts }) => {
+        const capture = emptyCapture()
+        for (const batch of batches(records, cuts)) capture.ingest(concat(batch))
+        const seen = requests.filter((request) => !request.startLost || !request.endLost)
+        expect(capture.rowCount).toBe(seen.length)
+        expect(capture.inFlight).toBe(requests.filter((each) => !each.startLost && each.endLost).length)
+        expect(capture.unpairedEnds).toBe(requests.filter((each) => each.startLost && !each.endLost).length)
+
+        const byId = new Map(seen.map((request) => [request.start.id, request]))
+        for (let number = 0; number < capture.endRow; number++) {
+          const detail = capture.detail(row(number))!
+          const truth = byId.get(detail.requestId)!
+          byId.delete(detail.requestId)
+          expectTruth(detail, truth)
+          const unseen = ((truth.end.flags ?? 0) & RequestFlags.Unseen) !== 0
+          const both = unseen ? RowState.Unseen : RowState.Done
+          const state = truth.startLost ? RowState.StartLost : truth.endLost ? RowState.InFlight : both
+          expect(stateField(capture, number)).toBe(state)
+        }
+        expect(byId.size).toBe(0)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('statistics are those of the requests, whatever the order', () => {
+    fc.assert(
+      fc.property(traffic, ({ requests, records, cuts }) => {
+        const capture = emptyCapture()
+        for (const batch of batches(records, cuts)) capture.ingest(concat(batch))
+        const stats = capture.stats()
+        const sum = (key: 'count' | 'inFlight' | 'pended' | 'cancelled' | 'errors' | 'bytesIn' | 'unseen') =>
+          stats.reduce((total, each) => total + each[key], 0)
+        const ended = requests.filter((each) => !each.endLost)
+        const counted = ended.filter((each) => ((each.end.flags ?? 0) & RequestFlags.Unseen) === 0)
+        expect(sum('count')).toBe(requests.filter((each) => !each.startLost || !each.endLost).length)
+        expect(sum('inFlight')).toBe(capture.inFlight)
+        expect(sum('unseen')).toBe(ended.length - counted.length)
+        expect(sum('pended')).toBe(
+          ended.filter((each) => ((each.end.flags ?? 0) & RequestFlags.Pended) !== 0).length,
+        )
+        expect(sum('cancelled')).toBe(counted.filter((each) => each.end.status === 0xc0000120).length)
+        expect(sum('errors')).toBe(
+          counted.filter((each) => [0xc0000005, 0xe0001234].includes(each.end.status ?? 0)).length,
+        )
+        expect(sum('bytesIn')).toBe(
+          requests
+            .filter((each) => !each.startLost)
+            .reduce((total, each) => total + (each.start.inputLength ?? 0), 0),
+        )
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('a completion that the driver cannot record is no request in flight', () => {
+    const capture = emptyCapture()
+    capture.ingest(start({ id: 1, flags: RequestFlags.Uncaptured }))
+    expect([capture.inFlight, capture.endsLost, stateField(capture, 0)]).toEqual([0, 1, RowState.EndLost])
+    expect(capture.detail(row(0))?.end).toBeNull()
+    expect(capture.request(row(0))?.text('status')).toBe('')
+  })
+
+  test('ends without starts do not fill the memory, and leave rows each', () => {
+    const capture = emptyCapture()
+    const count = 200_000
+    capture.ingest(concat(Array.from({ length: count }, (_, i) => end({ id: i, at: 10, arrival: 5 }))))
+    expect(capture.unpairedEnds).toBe(count)
+    expect(capture.rowCount).toBe(count)
+    // 40 bytes a row, a pairing table for the latest 65,536, and little else.
+    expect(capture.storeBytes).toBeLessThan(count * 60 + 6_000_000)
+    capture.ingest(start({ id: count - 1, at: 5, pid: 77 }))
+    expect(capture.unpairedEnds).toBe(count - 1)
+    expect(capture.detail(row(count - 1))?.processId).toBe(77)
+  })
+})
+
+describe('a malformed batch', () => {
+  test('is refused with its place; what came before it is in', () => {
+    const capture = emptyCapture()
+    const good = concat([start({ id: 1, at: 5 }), end({ id: 1, at: 6, arrival: 5 })])
+    const bad = start({ id: 2 })
+    bad[0] = 7
+    expect(() => capture.ingest(concat([good, bad, good]))).toThrow(RecordError)
+    expect([capture.rowCount, capture.inFlight]).toEqual([1, 0])
+    capture.ingest(start({ id: 3 }))
+    expect(capture.rowCount).toBe(2)
+  })
+})
+
+describe('names', () => {
+  test('drivers by id, also for rows that came first', () => {
+    const capture = emptyCapture()
+    const view = capture.view('driver == "\\Driver\\AFD"', null)
+    capture.ingest(start({ id: 1, driverId: 3 }))
+    view.advance()
+    expect(view.shown).toBe(0)
+    capture.ingest(hooked(3, '\\Driver\\AFD'))
+    expect(capture.detail(row(0))?.driverName).toBe('\\Driver\\AFD')
+    expect(view.advance()).toBe(true)
+    expect(view.shown).toBe(1)
+  })
+
+  test('a file name is the row’s detail', () => {
+    const capture = emptyCapture()
+    const name = '\\Device\\Afd\\Endpoint'
+    capture.ingest(start({ id: 1, major: 0, flags: RequestFlags.PayloadIsName, payload: utf16(name) }))
+    expect(capture.request(row(0))?.value('detail')).toBe(name)
+    expect(capture.details).toContain(name)
+    expect(capture.detail(row(0))?.input.isName).toBe(true)
+  })
+
+  const process = (event: number, processId: number, name: string, at: number) =>
+    encodeProcess({ at: at as Ticks, processId, parentProcessId: 4, event, name })
+
+  test('a process id that is reused has the right name at each time', () => {
+    const capture = emptyCapture()
+    capture.ingest(start({ id: 1, pid: 8, at: 100 }))
+    expect(capture.unknownProcesses()).toEqual([8])
+    expect(capture.unknownProcesses()).toEqual([])
+    capture.learnProcesses([{ processId: 8, parentProcessId: 4, name: 'first.exe' }], 150 as Ticks)
+    capture.ingest(
+      concat([
+        start({ id: 2, pid: 8, at: 200 }),
+        process(ProcessEvent.Exited, 8, 'first.exe', 300),
+        start({ id: 3, pid: 8, at: 310 }), // its handles are closed after the notification
+        process(ProcessEvent.Created, 8, 'C:\\bin\\second.exe', 400),
+        start({ id: 4, pid: 8, at: 500 }),
+        start({ id: 5, pid: 8, at: 390 }), // from another processor, late
+      ]),
+    )
+    const names = [0, 1, 2, 3, 4].map((number) => capture.request(row(number))?.value('process'))
+    expect(names).toEqual(['first.exe', 'first.exe', 'first.exe', 'second.exe', 'first.exe'])
+    expect(capture.unknownProcesses()).toEqual([])
+  })
+
+  test('a process that was created while we looked had no name before', () => {
+    const capture = emptyCapture()
+    capture.ingest(
+      concat([
+        start({ id: 1, pid: 8, at: 100 }),
+        start({ id: 2, pid: 8, at: 300 }),
+        process(ProcessEvent.Created, 8, 'new.exe', 200),
+      ]),
+    )
+    expect(capture.request(row(0))?.value('process')).toBe('')
+    expect(capture.request(row(1))?.value('process')).toBe('new.exe')
+  })
+})
+
+test('losses are those of the records', () => {
+  const capture = emptyCapture()
+  capture.ingest(concat([loss([1, 2], [3], 4), start({ id: 1 }), loss([1], [])]))
+  expect(capture.losses).toEqual({ starts: [2, 2, 0, 0, 0], ends: [3, 0, 0, 0, 0], others: 4 })
+})
+
+describe('memory', () => {
+  test('stays within the budget; the oldest rows leave, the rest keep their numbers', () => {
+    const budget = 16 << 20
+    const capture = emptyCapture(budget)
+    const rows = 12 * CHUNK_ROWS
+    const payload = new Uint8Array(24).fill(1)
+    for (let first = 0; first < rows; first += 1024) {
+      const ids = Array.from({ length: 1024 }, (_, i) => first + i)
+      const ended = ids.filter((id) => id !== 0 && id !== rows - 1)
+      capture.ingest(
+        concat([
+          ...ids.map((id) => start({ id, at: id, payload, tid: id })),
+          ...ended.map((id) => end({ id, at: id + 5, arrival: id })),
+        ]),
+      )
+      expect(capture.storeBytes).toBeLessThanOrEqual(budget)
+    }
+    expect(capture.endRow).toBe(rows)
+    expect(capture.rowCount).toBeGreaterThan(3 * CHUNK_ROWS)
+    expect(capture.firstRow).toBeGreaterThan(0)
+    expect(capture.inFlight).toBe(1)
+    expect(capture.detail(row(capture.firstRow - 1))).toBeNull()
+    expect(capture.detail(capture.firstRow)?.requestId).toBe(capture.firstRow)
+    expect(capture.detail(row(rows - 1))?.threadId).toBe(rows - 1)
+    expect(capture.detail(row(rows))).toBeNull()
+    // An end whose row has left makes no row.
+    capture.ingest(end({ id: 0, at: 9, arrival: 0 }))
+    expect([capture.endRow, capture.unpairedEnds]).toEqual([rows, 0])
+    // One whose row is still there completes it.
+    capture.ingest(end({ id: rows - 1, at: rows + 9, arrival: rows - 1 }))
+    expect(capture.request(row(rows - 1))?.value('latency')).toBe(10)
+  })
+})
+
+test('ends lost in masses do not fill the memory', () => {
+  const capture = emptyCapture(16 << 20)
+  const rows = 16 * CHUNK_ROWS
+  for (let first = 0; first < rows; first += 4096) {
+    capture.ingest(concat(Array.from({ length: 4096 }, (_, i) => start({ id: first + i, at: first + i }))))
+  }
+  expect(capture.endRow).toBe(rows)
+  // A table of half a million slots, and at least the last chunk.
+  expect(capture.storeBytes).toBeLessThan(24 << 20)
+})
+
+test('percentiles are within 1.6 %, the maximum is exact', () => {
+  const latencies = fc.array(fc.oneof(fc.nat(100), fc.nat(1_000_000), fc.nat(2 ** 40)), {
+    minLength: 1,
+    maxLength: 200,
+  })
+  fc.assert(
+    fc.property(latencies, (ticks) => {
+      const capture = emptyCapture()
+      capture.ingest(concat(ticks.map((latency, id) => end({ id, at: 5 + latency, arrival: 5 }))))
+      const [stats] = capture.stats()
+      const sorted = [...ticks].sort((a, b) => a - b)
+      expect(stats.max).toBe(sorted.at(-1))
+      for (const [share, found] of [
+        [0.5, stats.p50],
+        [0.99, stats.p99],
+      ]) {
+        const exact = sorted[Math.ceil(sorted.length * share) - 1]
+        expect(Math.abs(found - exact)).toBeLessThanOrEqual(exact * 0.016 + 1e-9)
+      }
+    }),
+    { numRuns: 200 },
+  )
+})

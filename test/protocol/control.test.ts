@@ -1,0 +1,172 @@
+// Control messages: bytes as driver/protocol/control.h lays them out, written here by hand, not by the code under test.
+
+import { describe, expect, test } from 'vitest'
+import {
+  ControlError,
+  decodeAddDriver,
+  decodeCounters,
+  decodeHello,
+  decodeList,
+  decodeRemoveDriver,
+  encodeAddDriver,
+  encodeHello,
+  encodeRemoveDriver,
+  encodeStart,
+  helloRefusal,
+} from '../../src/protocol/control.ts'
+import type { DriverId } from '../../src/protocol/ids.ts'
+import { ABI_VERSION, LAYOUT_HASH } from '../../src/protocol/layout.ts'
+
+function bytes(size: number, fill: (view: DataView) => void): Uint8Array {
+  const view = new DataView(new ArrayBuffer(size))
+  fill(view)
+  return new Uint8Array(view.buffer)
+}
+
+const helloReply = bytes(56, (view) => {
+  view.setUint32(0, 1, true)
+  view.setUint32(4, 77, true)
+  view.setUint32(8, 1, true)
+  view.setUint32(12, (2 << 16) | (3 << 8) | 4, true)
+  view.setUint32(16, 1, true)
+  view.setUint32(20, 8, true)
+  view.setUint32(24, 64, true)
+  view.setBigUint64(32, 10_000_000n, true)
+  view.setBigUint64(40, 123_456_789_012n, true)
+  // 2024-01-01T00:00:00.1234567Z
+  view.setBigUint64(48, 133_485_408_001_234_567n, true)
+})
+
+describe('requests', () => {
+  test('Hello says which ABI this is', () => {
+    const view = new DataView(encodeHello().buffer)
+    expect([view.byteLength, view.getUint32(0, true), view.getUint32(4, true)]).toEqual([
+      8,
+      ABI_VERSION,
+      LAYOUT_HASH,
+    ])
+  })
+
+  test('Start', () => {
+    const view = new DataView(
+      encodeStart({ ringBytes: 1 << 20, inputSnapLength: 256, outputSnapLength: 64 }).buffer,
+    )
+    expect([0, 4, 8, 12].map((at) => view.getUint32(at, true))).toEqual([1 << 20, 256, 64, 0])
+  })
+
+  test('AddDriver carries the name in UTF-16', () => {
+    const message = encodeAddDriver('\\A')
+    expect([...message]).toEqual([0, 0, 0, 0, 4, 0, 0, 0, 0x5c, 0, 0x41, 0])
+    expect(() => encodeAddDriver('')).toThrow(RangeError)
+    expect(() => encodeAddDriver('x'.repeat(513))).toThrow(RangeError)
+  })
+
+  test('RemoveDriver', () => {
+    expect([...encodeRemoveDriver(258 as DriverId)]).toEqual([2, 1, 0, 0, 0, 0, 0, 0])
+  })
+})
+
+describe('replies', () => {
+  test('Hello', () => {
+    expect(decodeHello(helloReply)).toEqual({
+      abiVersion: 1,
+      layoutHash: 77,
+      accepted: true,
+      driverVersion: '2.3.4',
+      kernel: 1,
+      processors: 8,
+      maxDrivers: 64,
+      ticksPerSecond: 10_000_000,
+      anchorTicks: 123_456_789_012,
+      anchorUtcMs: 1_704_067_200_123.4567,
+    })
+  })
+
+  test('a refused Hello says who is older', () => {
+    const hello = decodeHello(helloReply)
+    expect(helloRefusal({ ...hello, abiVersion: ABI_VERSION + 1 })).toMatch(/this program is older/)
+    expect(helloRefusal({ ...hello, abiVersion: 0 })).toMatch(/the driver is older/)
+    expect(helloRefusal({ ...hello, abiVersion: ABI_VERSION })).toMatch(/other headers/)
+  })
+
+  test('AddDriver and RemoveDriver', () => {
+    const added = bytes(24, (view) => {
+      view.setUint32(0, 5, true)
+      view.setUint32(4, 0x0fffffff, true)
+      view.setUint32(8, 0x200, true)
+      view.setBigUint64(16, 0xffff8000_12345678n, true)
+    })
+    expect(decodeAddDriver(added)).toEqual({
+      driverId: 5,
+      functions: 0x0fffffff,
+      fastIo: 0x200,
+      driverObject: 0xffff8000_12345678n,
+    })
+    const removed = bytes(8, (view) => {
+      view.setUint32(0, 0x4000, true)
+      view.setUint32(4, 1, true)
+    })
+    expect(decodeRemoveDriver(removed)).toEqual({ chainedFunctions: 0x4000, chainedFastIo: true })
+  })
+
+  test('GetCounters', () => {
+    const reply = bytes(160 + 416, (view) => {
+      for (const [index, at] of [0, 8, 16, 24, 32].entries()) view.setBigUint64(at, BigInt(index + 1), true)
+      view.setBigUint64(40, 11n, true) // starts, ring full
+      view.setBigUint64(72, 12n, true) // starts, completion quota
+      view.setBigUint64(80, 13n, true) // ends, ring full
+      view.setBigUint64(120, 14n, true)
+      view.setBigUint64(128, 15n, true)
+      view.setBigUint64(136, 16n, true)
+      view.setBigUint64(144, 17n, true)
+      view.setUint32(152, 1, true)
+      view.setUint32(156, 9, true)
+      view.setUint32(160, 3, true)
+      view.setUint32(164, 37, true)
+      for (let i = 0; i < 11; i++) view.setBigUint64(168 + 8 * i, BigInt(100 + i), true)
+      view.setBigUint64(160 + 96 + 8 * 39, 2n ** 52n, true)
+    })
+    const counters = decodeCounters(reply)
+    expect(counters).toMatchObject({ at: 1, epoch: 2, offered: 3, written: 4, bytesWritten: 5 })
+    expect(counters.drops).toEqual({ starts: [11, 0, 0, 0, 12], ends: [13, 0, 0, 0, 0], others: 14 })
+    expect(counters).toMatchObject({ outstanding: 15, ringUsed: 16, ringSize: 17, functionsTotal: 9 })
+    expect(counters.functions).toHaveLength(1)
+    expect(counters.functions[0]).toMatchObject({
+      driverId: 3,
+      function: 37,
+      arrivals: 100,
+      completions: 101,
+      unseen: 102,
+      success: 103,
+      warnings: 104,
+      errors: 105,
+      cancelled: 106,
+      pended: 107,
+      fellThrough: 108,
+      bytesIn: 109,
+      bytesOut: 110,
+    })
+    expect(counters.functions[0].latency[39]).toBe(2 ** 52)
+  })
+
+  test('List', () => {
+    const reply = bytes(8 + 1056, (view) => {
+      view.setUint32(0, 1, true)
+      view.setUint32(4, 1, true)
+      view.setUint32(8, 4, true)
+      view.setUint32(12, 2, true)
+      view.setUint32(8 + 28, 4, true)
+      view.setUint16(8 + 32, 0x41, true)
+      view.setUint16(8 + 34, 0x42, true)
+    })
+    expect(decodeList(reply)).toMatchObject([{ driverId: 4, state: 2, name: 'AB' }])
+  })
+
+  test('that are too short are refused', () => {
+    const promised = bytes(160, (view) => view.setUint32(152, 1, true))
+    expect(() => decodeCounters(promised)).toThrow(ControlError)
+    expect(() => decodeHello(new Uint8Array(55))).toThrow(ControlError)
+    expect(() => decodeAddDriver(new Uint8Array(0))).toThrow(ControlError)
+    expect(() => decodeList(bytes(8, (view) => view.setUint32(0, 1, true)))).toThrow(ControlError)
+  })
+})
