@@ -173,8 +173,8 @@ class StackedChart {
       axes: [
         {
           ...axis,
-          size: 18,
-          gap: 2,
+          size: 20,
+          gap: 6,
           grid: { show: false },
           splits: [-60, -45, -30, -15, 0],
           values: (_plot, splits) => splits.map((at) => (at === 0 ? 'now' : `−${-at} s`)),

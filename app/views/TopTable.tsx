@@ -38,9 +38,9 @@ export function TopTable() {
           <thead>
             <tr>
               <th>{tab}</th>
-              <th>Requests</th>
-              <th>Errors</th>
-              <th class="bytes">Bytes</th>
+              <th>Req/s</th>
+              <th>Err/s</th>
+              <th class="bytes">Bytes/s</th>
             </tr>
           </thead>
           <tbody>
@@ -68,11 +68,14 @@ function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }
           {tab === 'Function' ? full : shortDriverName(full)}
         </span>
       </td>
-      <td>{formatRate(entry.requests)}</td>
-      <td class={entry.errors > 0 ? 'error' : 'faint'}>
-        {entry.errors > 0 ? formatRate(entry.errors) : '0'}
-      </td>
-      <td class="bytes dim">{entry.bytes > 0 ? `${formatBytes(Math.round(entry.bytes))}/s` : ''}</td>
+      <td>{rate(entry.requests)}</td>
+      <td class={entry.errors > 0 ? 'error' : 'faint'}>{rate(entry.errors)}</td>
+      <td class="bytes dim">{entry.bytes > 0 ? formatBytes(Math.round(entry.bytes)) : ''}</td>
     </tr>
   )
+}
+
+/** The column's head says "per second". */
+function rate(perSecond: number): string {
+  return formatRate(perSecond).replace('/s', '').trim()
 }

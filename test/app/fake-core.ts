@@ -25,7 +25,12 @@ import {
 
 const TICKS_PER_SECOND = 1e7
 const PROCESSES = ['', 'msedge.exe', 'sqlservr.exe', 'svchost.exe', 'chrome.exe', 'node.exe', 'System']
-const DETAILS = ['', '\\Endpoint', '\\Users\\ada\\AppData\\Local\\Temp\\~DF3A.tmp', '\\Windows\\System32\\config\\SOFTWARE']
+const DETAILS = [
+  '',
+  '\\Endpoint',
+  '\\Users\\ada\\AppData\\Local\\Temp\\~DF3A.tmp',
+  '\\Windows\\System32\\config\\SOFTWARE',
+]
 
 interface Kind {
   major: number
@@ -43,9 +48,37 @@ interface Kind {
 const KINDS: Kind[] = [
   { major: 9, fastIo: true, code: 0x12017, status: 0, input: 24, output: 1460, weight: 60, microseconds: 2 },
   { major: 9, fastIo: true, code: 0x1201f, status: 0, input: 24, output: 0, weight: 45, microseconds: 3 },
-  { major: 14, fastIo: false, code: 0x12017, status: 0, input: 24, output: 1460, weight: 30, microseconds: 900, pends: true },
-  { major: 14, fastIo: false, code: 0x12024, status: 0xc0000120, input: 40, output: 40, weight: 2, microseconds: 8000 },
-  { major: 14, fastIo: false, code: 0x222004, status: 0x80000005, input: 64, output: 16, weight: 4, microseconds: 30 },
+  {
+    major: 14,
+    fastIo: false,
+    code: 0x12017,
+    status: 0,
+    input: 24,
+    output: 1460,
+    weight: 30,
+    microseconds: 900,
+    pends: true,
+  },
+  {
+    major: 14,
+    fastIo: false,
+    code: 0x12024,
+    status: 0xc0000120,
+    input: 40,
+    output: 40,
+    weight: 2,
+    microseconds: 8000,
+  },
+  {
+    major: 14,
+    fastIo: false,
+    code: 0x222004,
+    status: 0x80000005,
+    input: 64,
+    output: 16,
+    weight: 4,
+    microseconds: 30,
+  },
   { major: 0, fastIo: false, code: 0x1000040, status: 0, input: 0, output: 0, weight: 6, microseconds: 130 },
   { major: 18, fastIo: false, code: 0, status: 0, input: 0, output: 0, weight: 6, microseconds: 20 },
   { major: 2, fastIo: false, code: 0, status: 0, input: 0, output: 0, weight: 6, microseconds: 10 },
@@ -91,14 +124,26 @@ export interface FakeCoreOptions {
 }
 
 export async function startFakeCore(options: FakeCoreOptions = {}): Promise<FakeCore> {
-  const { assets = '', port = 0, rows = 0, rate = 2000, drivers = ['\\Driver\\AFD'], running = true } = options
+  const {
+    assets = '',
+    port = 0,
+    rows = 0,
+    rate = 2000,
+    drivers = ['\\Driver\\AFD'],
+    running = true,
+  } = options
   const machine = new Machine(rows, rate, drivers, running)
   const asked: ClientMessage[] = []
   const http = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://host').pathname)
     try {
       const body = readFileSync(join(assets, path === '/' ? 'index.html' : path))
-      const type = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
+      const type = {
+        '.html': 'text/html',
+        '.js': 'text/javascript',
+        '.css': 'text/css',
+        '.svg': 'image/svg+xml',
+      }
       response.setHeader('Content-Type', type[extname(path) as keyof typeof type] ?? 'text/html')
       response.setHeader(
         'Content-Security-Policy',
@@ -216,9 +261,11 @@ class Machine {
   }
 
   tick(shown: number): Tick {
-    const functions = [...this.counters].map(
-      ([fn, sums]): Tick['functions'][number] => [1 as DriverId, fn as FunctionIndex, ...sums],
-    )
+    const functions = [...this.counters].map(([fn, sums]): Tick['functions'][number] => [
+      1 as DriverId,
+      fn as FunctionIndex,
+      ...sums,
+    ])
     return {
       at: this.now as Ticks,
       functions,
@@ -245,7 +292,9 @@ class Machine {
     const arrival = this.arrival(row)
     const isName = kind.major === 0 && !kind.fastIo
     const name = Buffer.from(DETAILS[1 + (row % 3)]!, 'utf16le')
-    const request = Buffer.from(`GET /index.html?row=${row} HTTP/1.1\r\nHost: example.org\r\n\r\n`.padEnd(256, '\0'))
+    const request = Buffer.from(
+      `GET /index.html?row=${row} HTTP/1.1\r\nHost: example.org\r\n\r\n`.padEnd(256, '\0'),
+    )
     const input = isName ? name : request.subarray(0, Math.min(256, kind.input))
     const output = Buffer.alloc(inFlight ? 0 : Math.min(256, kind.output), `row ${row}, answered. `)
     const payload = (bytes: Buffer, total: number, named: boolean) => ({
@@ -401,7 +450,7 @@ class Client {
     const buffer = new ArrayBuffer(WINDOW_HEADER_BYTES + count * ROW_BYTES)
     const view = new DataView(buffer)
     const header = [WINDOW_MAGIC, count, first, shown, this.viewStamp]
-    header.forEach((value, i) => view.setUint32(i * 4, value, true))
+    for (const [i, value] of header.entries()) view.setUint32(i * 4, value, true)
     for (let i = 0; i < count; i++) {
       const row = (first + i) * (this.filter === 'errors' ? 10 : 1)
       writeRow(view, WINDOW_HEADER_BYTES + i * ROW_BYTES, row, machine)
@@ -413,7 +462,11 @@ class Client {
     const known: [string, string, string][] = [
       ['\\Driver\\AFD', 'Ancillary Function Driver for Winsock', ''],
       ['\\Driver\\Echo', 'DriverMon’s echo driver', ''],
-      ['\\Driver\\disk', 'Disk Driver', 'PatchGuard checks this driver object: hooking it may end in bugcheck 0x109.'],
+      [
+        '\\Driver\\disk',
+        'Disk Driver',
+        'PatchGuard checks this driver object: hooking it may end in bugcheck 0x109.',
+      ],
       ['\\Driver\\tcpip', 'TCP/IP Protocol Driver', ''],
       ['\\FileSystem\\Npfs', 'Named Pipe File System', ''],
     ]
@@ -453,7 +506,7 @@ function writeRow(view: DataView, at: number, row: number, machine: Machine): vo
     processOf(row),
     kind.major === 0 && !kind.fastIo ? 1 + (row % 3) : 0,
   ]
-  words.forEach((value, i) => view.setUint32(at + 32 + i * 4, value, true))
+  for (const [i, value] of words.entries()) view.setUint32(at + 32 + i * 4, value, true)
   view.setUint8(at + 72, kind.major)
   view.setUint32(at + 76, inFlight ? RowState.InFlight : RowState.Done, true)
 }

@@ -1,0 +1,105 @@
+// core-client.test.ts: the page's side of the protocol against a made-up core, over a real WebSocket.
+
+import { afterEach, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { RowWindow } from '../../app/rows/row-window.ts'
+import { CoreClient } from '../../app/worker/core-client.ts'
+import type { Frame, View } from '../../app/worker/frames.ts'
+import type { RowId } from '../../src/protocol/ids.ts'
+import { type FakeCore, startFakeCore } from './fake-core.ts'
+
+const open: { close(): void | Promise<void> }[] = []
+afterEach(async () => {
+  vi.unstubAllGlobals()
+  for (const each of open.splice(0)) await each.close()
+})
+
+async function connect(options: Parameters<typeof startFakeCore>[0] = {}) {
+  vi.stubGlobal('WebSocket', WebSocket)
+  const core: FakeCore = await startFakeCore({ rows: 1000, ...options })
+  const frames: Frame[] = []
+  const client = new CoreClient(core.socketUrl, (frame) => frames.push(frame))
+  open.push(client, core)
+  const seen = <Type extends Frame['type']>(type: Type) =>
+    frames.filter((frame): frame is Extract<Frame, { type: Type }> => frame.type === type)
+  await vi.waitFor(() => expect(seen('state')).not.toHaveLength(0))
+  return { core, client, frames, seen }
+}
+
+function view(changes: Partial<View> = {}): View {
+  return { filter: '', sort: null, first: 0, count: 20, follow: false, ...changes }
+}
+
+function lastWindow(rows: { buffer: ArrayBuffer }[]): RowWindow {
+  return RowWindow.decode(rows.at(-1)!.buffer)
+}
+
+test('greets, then asks for what the page looked at before there was a connection', async () => {
+  vi.stubGlobal('WebSocket', WebSocket)
+  const core = await startFakeCore({ rows: 1000 })
+  const frames: Frame[] = []
+  const client = new CoreClient(core.socketUrl, (frame) => frames.push(frame))
+  open.push(client, core)
+  client.look(view({ first: 500 }))
+  await vi.waitFor(() => expect(frames.some((frame) => frame.type === 'rows')).toBe(true))
+  expect(core.asked.map((message) => message.type)).toEqual(['hello', 'view'])
+})
+
+test('shows known rows at once while scrolling back, and never those of another filter', async () => {
+  const { client, seen } = await connect()
+  client.look(view({ first: 0, count: 40 }))
+  await vi.waitFor(() => expect(seen('rows')).not.toHaveLength(0))
+  const before = seen('rows').length
+  client.look(view({ first: 20, count: 40 }))
+  // Synchronously: from the cache, with holes.
+  expect(seen('rows')).toHaveLength(before + 1)
+  const cached = lastWindow(seen('rows'))
+  expect([cached.has(20), cached.has(39), cached.has(40)]).toEqual([true, true, false])
+  await vi.waitFor(() => expect(lastWindow(seen('rows')).has(59)).toBe(true))
+
+  const count = seen('rows').length
+  client.look(view({ first: 20, count: 40, filter: 'errors' }))
+  expect(seen('rows')).toHaveLength(count)
+  await vi.waitFor(() => expect(lastWindow(seen('rows')).shown).toBe(100))
+  expect(lastWindow(seen('rows')).rowId(0)).toBe(200)
+})
+
+test('a detail comes with its bytes, and only the one asked for last', async () => {
+  const { client, seen } = await connect()
+  client.detail(1 as RowId)
+  client.detail(2 as RowId)
+  await vi.waitFor(() => expect(seen('detail')).not.toHaveLength(0))
+  expect(seen('detail').map((frame) => frame.row)).toEqual([2])
+  const { bytes, total } = seen('detail')[0]!.detail!.input
+  expect(total).toBe(24)
+  expect(new TextDecoder().decode(bytes)).toBe('GET /index.html?row=2 HT')
+  client.detail(5000 as RowId)
+  await vi.waitFor(() => expect(seen('detail').at(-1)).toMatchObject({ row: 5000, detail: null }))
+})
+
+test('tells where a filter cannot be understood', async () => {
+  const { client, seen } = await connect()
+  client.look(view({ filter: 'nonsense' }))
+  await vi.waitFor(() => expect(seen('filterError')).toHaveLength(1))
+  expect(seen('filterError')[0]).toMatchObject({ filter: 'nonsense', start: 0, end: 5 })
+})
+
+test('rates come from the ticks', async () => {
+  const { core, seen } = await connect({ rate: 3000 })
+  for (let i = 0; i < 40; i++) core.advance(0.1)
+  await vi.waitFor(() => expect(seen('charts').at(-1)?.rate ?? 0).toBeGreaterThan(1000))
+  expect(seen('status').at(-1)!.status).not.toHaveProperty('latency')
+})
+
+test('comes back by itself after the connection was lost, with the same view', async () => {
+  const { core, client, seen } = await connect()
+  client.look(view({ first: 100 }))
+  await vi.waitFor(() => expect(seen('rows')).not.toHaveLength(0))
+  core.disconnect()
+  await vi.waitFor(() => expect(seen('connection').at(-1)!.state.kind).toBe('lost'))
+  const before = seen('rows').length
+  client.reconnect()
+  await vi.waitFor(() => expect(seen('rows').length).toBeGreaterThan(before))
+  expect(core.asked.at(-1)).toMatchObject({ type: 'view', first: 100 })
+  expect(seen('connection').at(-1)!.state.kind).toBe('open')
+})
