@@ -1,6 +1,7 @@
 // drivers.ts: `drivermon drivers`: what can be hooked.
 
 import type { Command } from 'commander'
+import { hookableDrivers } from '../session/driver-name.ts'
 import { type Io, writeOut } from './io.ts'
 import { type SourceOptions, sourceKind, sourceOption } from './options.ts'
 import { formatTable } from './table.ts'
@@ -21,7 +22,7 @@ export function addDriversCommand(program: Command, io: Io): void {
 function listDrivers(options: Options, io: Io): void {
   const source = io.openSource(sourceKind(options, io))
   try {
-    const drivers = source.drivers().toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const drivers = hookableDrivers(source)
     if (options.json) {
       writeOut(io, `${JSON.stringify(drivers)}\n`)
       return

@@ -37,7 +37,7 @@ interface Options extends TrafficOptions {
 }
 
 export interface Summary {
-  /** Requests whose start is in the file. */
+  /** Requests whose start was recorded; a fast-I/O call that fell through and its IRP are one. */
   requests: number
   rows: number
   dropped: { starts: Record<string, number>; ends: Record<string, number>; others: number }
@@ -146,8 +146,13 @@ function over(session: Session, kind: SourceKind, options: Options, elapsed: num
   return kind === 'sim' ? !session.trafficRunning() : requestsOf(session) >= options.count
 }
 
-function requestsOf(session: Session): number {
-  return session.capture.endRow - session.capture.unpairedEnds
+/**
+ * The driver's own count of calls that fell through is taken, not the rows': so requests and dropped starts together
+ * are what was issued, also when the ring was too small.
+ */
+function requestsOf({ capture, counters }: Session): number {
+  const fellThrough = counters?.functions.reduce((sum, each) => sum + each.fellThrough, 0) ?? 0
+  return capture.endRow - capture.unpairedEnds - fellThrough
 }
 
 function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: string): Summary {

@@ -2,8 +2,11 @@
 
 import { type Command, Option } from 'commander'
 import Papa from 'papaparse'
-import type { Capture, Request } from '../model/capture.ts'
+import { formatTime } from '../formats/values.ts'
+import type { Capture } from '../model/capture.ts'
+import { type Field, fields } from '../model/fields.ts'
 import { FilterError } from '../model/filter/error.ts'
+import type { Request } from '../model/request.ts'
 import { loadCaptureFile } from '../session/capture-file.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
 import { memoryOption, wholeNumber } from './options.ts'
@@ -37,19 +40,30 @@ export function addShowCommand(program: Command, io: Io): void {
 }
 
 /** The table's columns and their widths, which are fixed: lines are printed as they come. */
-const TABLE: (Column & { field: string; width: number })[] = [
-  { field: 'time', title: 'TIME', align: 'left', width: 16 },
-  { field: 'driver', title: 'DRIVER', align: 'left', width: 20 },
-  { field: 'process', title: 'PROCESS', align: 'left', width: 16 },
-  { field: 'pid', title: 'PID', align: 'right', width: 6 },
-  { field: 'tid', title: 'TID', align: 'right', width: 6 },
-  { field: 'function', title: 'FUNCTION', align: 'left', width: 22 },
-  { field: 'ioctl', title: 'IOCTL', align: 'left', width: 24 },
-  { field: 'status', title: 'STATUS', align: 'left', width: 20 },
-  { field: 'latency', title: 'DURATION', align: 'right', width: 9 },
-  { field: 'inputLength', title: 'IN', align: 'right', width: 7 },
-  { field: 'outputLength', title: 'OUT', align: 'right', width: 7 },
+const TABLE: (Column & { width: number; text: (request: Request) => string })[] = [
+  { title: 'ROW', align: 'right', width: 7, text: (request) => String(request.row) },
+  { title: 'TIME (UTC)', align: 'left', width: 16, text: timeOfDay },
+  textColumn('DRIVER', 'driver', 22),
+  textColumn('PROCESS', 'process', 16),
+  { ...textColumn('PID', 'pid', 6), align: 'right' },
+  { ...textColumn('TID', 'tid', 6), align: 'right' },
+  textColumn('FUNCTION', 'function', 22),
+  textColumn('IOCTL', 'ioctl', 28),
+  textColumn('STATUS', 'status', 20),
+  { ...textColumn('DURATION', 'latency', 9), align: 'right' },
+  { ...textColumn('IN', 'input_length', 7), align: 'right' },
+  { ...textColumn('OUT', 'output_length', 7), align: 'right' },
+  { ...textColumn('INFO', 'information', 7), align: 'right' },
+  textColumn('FILE', 'detail', 0),
 ]
+
+function textColumn(title: string, field: string, width: number): (typeof TABLE)[number] {
+  return { title, align: 'left', width, text: (request) => request.text(field) }
+}
+
+function timeOfDay(request: Request): string {
+  return formatTime(Number(request.value('time')), request.capture.options)
+}
 
 async function show(file: string, options: Options, io: Io): Promise<void> {
   const { capture, warnings } = await loadCaptureFile(file, { budgetBytes: options.memory * 2 ** 20 })
@@ -85,37 +99,33 @@ interface Printer {
 }
 
 function printerOf(format: Format): Printer {
-  const fields = TABLE.map((column) => column.field)
   switch (format) {
     case 'table': {
       const widths = TABLE.map((column) => column.width)
       const line = (cells: string[]) => `${formatLine(TABLE, widths, cells)}\n`
       return {
         head: line(TABLE.map((column) => column.title)),
-        row: (request) => line(fields.map((field) => request.text(field))),
+        row: (request) => line(TABLE.map((column) => column.text(request))),
       }
     }
     case 'csv': {
-      const line = (cells: string[]) =>
-        `${Papa.unparse([cells], { newline: '\r\n', escapeFormulae: true })}\r\n`
+      // `escapeFormulae`: a file name that begins with = must stay a text in a spreadsheet.
+      const line = (cells: unknown[]) => `${Papa.unparse([cells], { escapeFormulae: true })}\r\n`
       return {
-        head: line(fields),
-        row: (request) => line(fields.map((field) => request.text(field))),
+        head: line(fields.map(exportName)),
+        row: (request) => line(fields.map((field) => request.cell(field))),
       }
     }
     case 'jsonl':
       return {
         head: '',
-        row: (request) => `${JSON.stringify(jsonOf(request, fields))}\n`,
+        row: (request) =>
+          `${JSON.stringify(Object.fromEntries(fields.map((field) => [exportName(field), request.cell(field)])))}\n`,
       }
   }
 }
 
-function jsonOf(request: Request, fields: string[]): Record<string, unknown> {
-  return Object.fromEntries(
-    fields.map((field) => {
-      const value = request.value(field)
-      return [field, typeof value === 'bigint' ? value.toString() : value]
-    }),
-  )
+/** A name without a unit would leave the reader guessing. */
+function exportName(field: Field): string {
+  return field.type === 'duration' ? `${field.name}_ns` : field.name
 }

@@ -21,7 +21,7 @@ import {
 import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
 import type { DriverEntry, SessionState } from '../protocol/wire.ts'
 import { Driver } from './driver.ts'
-import { driverObjectName, sameDriverName } from './driver-name.ts'
+import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { SlotRing } from './slot-ring.ts'
 import type { Gauges, Subject, SubjectEvents } from './subject.ts'
@@ -149,10 +149,9 @@ export class Session implements Subject {
   }
 
   drivers(): DriverEntry[] {
-    return this.#source.drivers().map(({ name, displayName }) => ({
-      name,
-      displayName,
-      hooked: this.#hooks.some((hook) => sameDriverName(hook.name, name)),
+    return hookableDrivers(this.#source).map((driver) => ({
+      ...driver,
+      hooked: this.#hooks.some((hook) => sameDriverName(hook.name, driver.name)),
       warning: '',
     }))
   }
@@ -313,8 +312,8 @@ export class Session implements Subject {
 
   /** One batch of records into everything that wants it. */
   #append(batch: Uint8Array): void {
-    if (this.#recorder?.append(batch) === false) this.#ring?.pause()
     try {
+      if (this.#recorder?.append(batch) === false) this.#ring?.pause()
       this.#capture.ingest(batch)
     } catch (error) {
       if (this.#phase === 'running') {

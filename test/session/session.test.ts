@@ -1,0 +1,249 @@
+// session.test.ts: a session over the fake source: order, truth, and what it does when something breaks.
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Capture } from '../../src/model/capture.ts'
+import { loadCaptureFile } from '../../src/session/capture-file.ts'
+import { DriverRefusal } from '../../src/session/driver.ts'
+import { Session, type SessionOptions } from '../../src/session/session.ts'
+import { driverError, type FakeOptions, FakeSource } from './fake-source.ts'
+
+let folder: string
+const opened: Session[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+})
+afterEach(async () => {
+  for (const session of opened.splice(0)) await session.close()
+  rmSync(folder, { recursive: true })
+})
+
+function open(options: Partial<SessionOptions> = {}, fake: FakeOptions = {}) {
+  const source = new FakeSource(fake)
+  const session = new Session(source, {
+    version: 'test',
+    traffic: { seed: 7, rate: 0, count: 1000 },
+    ...options,
+  })
+  opened.push(session)
+  const problems: string[] = []
+  session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
+  return { source, session, problems }
+}
+
+async function trafficEnds(source: FakeSource): Promise<void> {
+  while (source.trafficRunning()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function rowsOf(session: Session): number {
+  return session.capture.endRow
+}
+
+describe('Session', () => {
+  it('does things in the order that loses nothing', async () => {
+    const { source, session } = open()
+    session.addDriver('\\Driver\\AFD')
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    const order = source.calls.filter((call) => call !== 'processes')
+    expect(order).toEqual(['hello', 'addDriver', 'start', 'startPump', 'startTraffic', 'stopTraffic', 'stop'])
+  })
+
+  it('has a row for every request that was issued to a hooked driver', async () => {
+    const { source, session } = open()
+    session.addDriver('AFD')
+    session.addDriver('drivermonecho')
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    expect(session.issued()).toEqual({ '\\Driver\\AFD': 500, '\\Driver\\DrivermonEcho': 500 })
+    expect(rowsOf(session)).toBe(1000)
+    expect(session.capture.inFlight).toBe(0)
+    expect(session.capture.unpairedEnds).toBe(0)
+    expect(session.capture.ended).toBe(true)
+  })
+
+  it('accounts for every request when the ring is too small', async () => {
+    const { source, session } = open({}, { ringBytes: 4096 })
+    session.addDriver('AFD')
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    const { counters, capture } = session
+    const droppedStarts = counters?.drops.starts.reduce((a, b) => a + b, 0) ?? 0
+    expect(droppedStarts).toBeGreaterThan(0)
+    expect(capture.endRow - capture.unpairedEnds + droppedStarts).toBe(500)
+    expect(session.gauges().droppedStarts[0]).toBe(droppedStarts)
+  })
+
+  it('names drivers and processes', async () => {
+    const { source, session } = open()
+    session.addDriver('AFD')
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    const names = new Set<string>()
+    for (const request of session.capture.requests('')) names.add(request.text('process'))
+    expect([...names].sort()).toEqual(['System', 'chrome.exe', 'svchost.exe'])
+    expect([...session.capture.drivers.values()]).toEqual(['\\Driver\\AFD'])
+    expect(source.calls.filter((call) => call === 'processes')).toHaveLength(1)
+  })
+
+  it('starts anew with an empty capture', async () => {
+    const { source, session } = open()
+    session.addDriver('AFD')
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    const first = session.capture
+    session.start()
+    expect(session.capture).not.toBe(first)
+    await trafficEnds(source)
+    await session.stop()
+    expect(rowsOf(session)).toBe(500)
+    expect(first.endRow).toBe(500)
+  })
+
+  it('keeps capturing after clear', async () => {
+    const { source, session } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    session.addDriver('AFD')
+    session.start()
+    source.issue(10)
+    session.clear()
+    source.issue(20)
+    await session.stop()
+    expect([...session.capture.drivers.values()]).toEqual(['\\Driver\\AFD'])
+    expect(rowsOf(session)).toBeGreaterThanOrEqual(10)
+  })
+
+  it('refuses a driver of another version, and says which side is older', () => {
+    const source = new FakeSource({ abiVersion: 99 })
+    expect(() => new Session(source, { version: 'test', traffic: null })).toThrow(/this program is older/)
+    expect(source.closed).toBe(true)
+  })
+
+  it.each([
+    ['nosuch', /\\Driver\\nosuch: there is no such driver\. .*drivermon drivers/],
+    ['x'.repeat(600), /512/],
+  ])('says what to do about the driver name %s', (name, message) => {
+    const { session } = open()
+    expect(() => session.addDriver(name)).toThrow(DriverRefusal)
+    expect(() => session.addDriver(name)).toThrow(message)
+  })
+
+  it('knows a hooked driver by any case of its name', () => {
+    const { session } = open()
+    session.addDriver('afd')
+    expect(() => session.addDriver('\\Driver\\AFD')).toThrow('it is hooked already')
+    session.removeDriver('\\DRIVER\\AFD')
+    expect(session.state().drivers).toEqual([])
+    expect(() => session.removeDriver('AFD')).toThrow('it is not hooked')
+  })
+
+  it('refuses what does not go now', async () => {
+    const { session } = open()
+    expect(() => session.start()).toThrow('add one first')
+    session.addDriver('AFD')
+    session.start()
+    expect(() => session.start()).toThrow('running already')
+    const stopping = session.stop()
+    expect(() => session.start()).toThrow('still stopping')
+    await stopping
+    await session.stop()
+    expect(session.running).toBe(false)
+  })
+
+  it('stops and says so when the records make no sense', async () => {
+    const { source, session, problems } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    session.addDriver('AFD')
+    session.start()
+    await session.record(join(folder, 'damaged.pcapng'))
+    source.inject(new Uint8Array(64).fill(0xff))
+    await until(() => !session.running)
+    expect(problems).toEqual([expect.stringContaining('cannot be understood')])
+  })
+
+  it('stops and says so when the pump breaks', async () => {
+    const { source, session, problems } = open()
+    session.addDriver('AFD')
+    session.start()
+    source.breakPump(driverError('the device is gone', 0xc000009d))
+    await until(() => !session.running)
+    expect(problems).toEqual(['The capture has ended by itself: the device is gone'])
+  })
+})
+
+describe('Session, recording', () => {
+  const budgetBytes = 64 << 20
+
+  it('writes a file that reads back as the same rows', async () => {
+    const { source, session } = open()
+    const path = join(folder, 'x.pcapng')
+    session.addDriver('AFD')
+    session.addDriver('DrivermonEcho')
+    await session.record(path)
+    expect(session.state().recording).toBe(path)
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    expect(session.state().recording).toBe('')
+    const { capture, info, warnings } = await loadCaptureFile(path, { budgetBytes })
+    expect(warnings).toEqual([])
+    expect(info).toMatchObject({ source: 'sim', os: 'Simulated kernel', application: 'DriverMon test' })
+    expect([...describeRows(capture)]).toEqual([...describeRows(session.capture)])
+    expect(capture.endRow).toBe(1000)
+  })
+
+  it('carries names and hooked drivers into a recording that began in the middle', async () => {
+    const { source, session } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    const path = join(folder, 'x.pcapng')
+    session.addDriver('AFD')
+    session.start()
+    source.issue(10)
+    await until(() => rowsOf(session) >= 5)
+    await session.record(path)
+    source.issue(20)
+    await until(() => rowsOf(session) >= 15)
+    await session.stopRecord()
+    source.issue(20)
+    await session.stop()
+    const { capture } = await loadCaptureFile(path, { budgetBytes })
+    expect(capture.endRow).toBe(10)
+    for (const request of capture.requests('')) {
+      expect(request.text('driver')).toBe('\\Driver\\AFD')
+      expect(request.text('process')).not.toBe('')
+    }
+  })
+
+  it.runIf(existsSync('/dev/full'))('goes on without the file when the disk is full', async () => {
+    const { source, session, problems } = open()
+    session.addDriver('AFD')
+    await session.recordTo('/dev/full', true)
+    session.start()
+    await trafficEnds(source)
+    await session.stop()
+    expect(problems).toEqual(['/dev/full: recording stopped: the disk is full'])
+    expect(rowsOf(session)).toBe(500)
+  })
+
+  it('records one file at a time, and overwrites none', async () => {
+    const { session } = open()
+    const path = join(folder, 'x.pcapng')
+    await session.record(path)
+    await expect(session.record(join(folder, 'y.pcapng'))).rejects.toThrow('running already')
+    await session.stopRecord()
+    await expect(session.record(path)).rejects.toThrow('exists already')
+    await expect(session.record(' ')).rejects.toThrow('needs a file name')
+  })
+})
+
+function* describeRows(capture: Capture): Iterable<string> {
+  for (const request of capture.requests('')) yield JSON.stringify(request.detail())
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
