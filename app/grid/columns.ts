@@ -28,8 +28,8 @@ export interface RowLook {
 export function gridColumns(text: RowText): Column[] {
   return [
     column('time', 'Time', 'time', 132, 122, 'mono', text.time),
-    column('driver', 'Driver', 'driver', 80, 56, '', text.driver),
-    column('process', 'Process', 'process', 130, 88, '', text.process),
+    column('driver', 'Driver', 'driver', 96, 60, '', text.driver),
+    column('process', 'Process', 'process', 124, 88, '', text.process),
     column('pid', 'PID', 'pid', 56, 56, 'number', text.processId),
     { ...column('tid', 'TID', 'tid', 56, 56, 'number', text.threadId), dispensable: 2 },
     column('function', 'Function', 'function', 200, 150, 'function', text.functionName),
@@ -38,7 +38,7 @@ export function gridColumns(text: RowText): Column[] {
     column('duration', 'Duration', 'latency', 92, 88, 'number duration', text.duration),
     column('in', 'In', 'input_length', 58, 58, 'number', text.input),
     column('out', 'Out', 'output_length', 58, 58, 'number', text.output),
-    { ...column('details', 'Details', 'detail', 140, 80, 'details', text.details), dispensable: 1 },
+    { ...column('details', 'Details', 'detail', 130, 80, 'details', text.details), dispensable: 1 },
   ]
 }
 
@@ -60,18 +60,22 @@ const FULL_BAR_SECONDS = 10
 export function rowLook(window: RowWindow, row: number, selected: boolean, ticksPerSecond: number): RowLook {
   const state = window.state(row)
   const inFlight = state === RowState.InFlight
-  const kind = inFlight
-    ? 'in-flight'
-    : state === RowState.EndLost
-      ? 'lost'
-      : statusSeverity(window.status(row))
   const pended = window.flags(row) & RequestFlags.Pended ? ' pended' : ''
   const seconds = inFlight ? FULL_BAR_SECONDS : window.latency(row) / ticksPerSecond
   return {
-    className: `row ${kind}${pended}${selected ? ' selected' : ''}`,
+    className: `row ${outcome(window, row)}${pended}${selected ? ' selected' : ''}`,
     mark: functionColour(window.functionIndex(row)),
     bar: durationBar(seconds),
   }
+}
+
+/** How the request ended, as the style sheet calls it. */
+function outcome(window: RowWindow, row: number): string {
+  const state = window.state(row)
+  if (state === RowState.InFlight) return 'in-flight'
+  if (state === RowState.EndLost) return 'lost'
+  if (window.flags(row) & RequestFlags.FellThrough) return 'fell-through'
+  return statusSeverity(window.status(row))
 }
 
 function durationBar(seconds: number): number {

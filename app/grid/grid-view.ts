@@ -76,6 +76,11 @@ export class GridView {
     this.drawSoon()
   }
 
+  /** Texts may read differently now. */
+  redraw(): void {
+    this.drawSoon()
+  }
+
   setFollowing(on: boolean): void {
     if (this.following === on) return
     this.following = on

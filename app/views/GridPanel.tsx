@@ -85,6 +85,8 @@ export function GridPanel() {
   })
   useSignalEffect(() => {
     rowText.now = status.value?.at ?? 0
+    // What is in flight grows older, though its row stays the same.
+    view.current?.redraw()
   })
   useSignalEffect(() => view.current?.setSelected(selectedRow.value))
   useSignalEffect(() => view.current?.setFollowing(follow.value))

@@ -13,7 +13,8 @@ import { Menu } from './Menu.tsx'
 const CHIPS = 2
 
 export function Header() {
-  const offline = connection.value.kind !== 'open'
+  const isFile = session.value?.source === 'file'
+  const offline = connection.value.kind !== 'open' || isFile
   const running = session.value?.running ?? false
   const showDrivers = () => {
     openDialog.value = 'drivers'
@@ -82,14 +83,16 @@ function DriverChips({ more }: { more: () => void }) {
         <span class="chip" key={name} title={name}>
           <i class={`dot ${state?.running ? 'ok' : ''}`} />
           <span>{name}</span>
-          <button
-            type="button"
-            title={`Stop watching ${name}`}
-            aria-label={`Stop watching ${name}`}
-            onClick={() => command({ type: 'removeDriver', name })}
-          >
-            <Icon name="close" />
-          </button>
+          {state?.source !== 'file' && (
+            <button
+              type="button"
+              title={`Stop watching ${name}`}
+              aria-label={`Stop watching ${name}`}
+              onClick={() => command({ type: 'removeDriver', name })}
+            >
+              <Icon name="close" />
+            </button>
+          )}
         </span>
       ))}
       {hidden > 0 && (

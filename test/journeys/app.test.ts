@@ -1,0 +1,216 @@
+// app.test.ts: from the simulated kernel to the screen: the built product, seen in a real browser.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const APP = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
+const required = Boolean(process.env.CI || process.env.DRIVERMON_REQUIRE_JOURNEYS)
+const missing = existsSync(CHROMIUM) ? '' : `no browser at ${CHROMIUM}: apt-get install chromium`
+if (missing && !required) console.warn(`app journey skipped: ${missing}`)
+
+/** Generous: the machine may be busy. Nothing waits this long unless it fails. */
+const PATIENCE = { timeout: 30_000 }
+
+describe.skipIf(missing !== '' && !required)('the app', () => {
+  let app: ChildProcess
+  let browser: Browser
+  let page: Page
+  const complaints: string[] = []
+
+  beforeAll(async () => {
+    app = spawn(process.execPath, [APP, '--no-open', '--source', 'sim', '--seed', '7', '--rate', '2000'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const url = await printedUrl(app)
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    })
+    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+    })
+    page.on('pageerror', (error) => complaints.push(String(error)))
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) => {
+        console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`)
+      })
+    })
+    await page.goto(url)
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    if (app && app.exitCode === null) {
+      app.kill('SIGINT')
+      await once(app, 'exit')
+    }
+  })
+
+  test('shows rows that a person can read', async () => {
+    await expect.poll(async () => (await rows(page)).length, PATIENCE).toBeGreaterThan(5)
+    const [row] = (await rows(page)).filter((each) => each.Status === 'STATUS_SUCCESS')
+    expect(row).toMatchObject({
+      Time: expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{6}$/),
+      Driver: expect.stringMatching(/^(AFD|DrivermonEcho)$/),
+      Process: expect.stringMatching(/^\w+(\.exe)?$/),
+      PID: expect.stringMatching(/^\d+$/),
+      Function: expect.stringMatching(/^[A-Z_]+$/),
+      Duration: expect.stringMatching(/^[\d.]+ (ns|µs|ms|s)$/),
+    })
+    expect(await page.locator('.status-bar .badge').innerText()).toBe('Simulated kernel')
+  })
+
+  test('the chart moves', async () => {
+    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(1000)
+    await expect.poll(() => page.getByTestId('rate').innerText(), PATIENCE).toMatch(/^[1-9]/)
+    const picture = () =>
+      page.locator('.rates canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL())
+    const before = await picture()
+    await expect.poll(picture, PATIENCE).not.toBe(before)
+    await expect
+      .poll(() => page.locator('.latency .figures b').first().innerText(), PATIENCE)
+      .toMatch(/\d (ns|µs|ms)/)
+  })
+
+  test('stops', async () => {
+    await page.keyboard.press('Space')
+    await expect.poll(() => page.locator('.source').innerText(), PATIENCE).toContain('Stopped')
+    await expect.poll(() => item(page, 'in-flight'), PATIENCE).toBe(0)
+    expect(await item(page, 'dropped')).toBe(0)
+  })
+
+  test('a filter narrows what is shown', async () => {
+    const requests = await item(page, 'requests')
+    await filter(page, 'ioctl == 0x222400 && state == done')
+    await expect.poll(() => item(page, 'shown'), PATIENCE).toBeLessThan(requests)
+    const shown = await item(page, 'shown')
+    expect(shown).toBeGreaterThan(0)
+    await expect
+      .poll(async () => new Set((await rows(page)).map((row) => `${row.Driver} ${row.Function}`)), PATIENCE)
+      .toEqual(new Set(['DrivermonEcho DEVICE_CONTROL']))
+    // The capture has ended: asking and being answered has changed nothing.
+    expect(await item(page, 'requests')).toBe(requests)
+
+    await filter(page, 'ioctl == nonsense')
+    await expect.poll(() => page.locator('.filter-problem').innerText(), PATIENCE).toMatch(/\w/)
+    expect(await item(page, 'shown')).toBe(shown)
+    await filter(page, 'ioctl == 0x222400 && state == done')
+    await expect.poll(() => page.locator('.filter-problem').count(), PATIENCE).toBe(0)
+  })
+
+  test('a click shows what the request carried, byte by byte', async () => {
+    // The echo tool of the simulated machine sends "echo %08x: The quick brown fox. ", then each byte its own offset.
+    const longEnough = (await rows(page)).findIndex((row) => Number(row.In) >= 64)
+    await page.locator('.row:not(.void)').nth(Math.max(0, longEnough)).click()
+    const input = () => bytesOf(page, 'Input')
+    await expect.poll(async () => (await input()).length, PATIENCE).toBeGreaterThan(0)
+    const sent = await input()
+    const text = 'echo 00000000: The quick brown fox. '
+    expect(String.fromCharCode(...sent.slice(0, text.length))).toMatch(
+      /^echo [0-9a-f]{8}: The quick brown fox\. $/,
+    )
+    expect(sent.slice(text.length)).toEqual(sent.slice(text.length).map((_, i) => (text.length + i) & 0xff))
+    expect(await bytesOf(page, 'Output')).toEqual(sent)
+    expect(await page.locator('.fields').innerText()).toContain('STATUS_SUCCESS')
+  })
+
+  test('the keyboard moves the selection', async () => {
+    const selected = () => page.locator('.row.selected').getAttribute('aria-rowindex')
+    const before = Number(await selected())
+    await page.locator('.grid').focus()
+    await page.keyboard.press('ArrowDown')
+    await expect.poll(async () => Number(await selected()), PATIENCE).toBe(before + 1)
+    await page.keyboard.press('End')
+    const last = (await item(page, 'shown')) + 1
+    await expect.poll(async () => Number(await selected()), PATIENCE).toBe(last)
+  })
+
+  test('a click on a column sorts', async () => {
+    await page.getByRole('columnheader', { name: 'In', exact: true }).getByRole('button').click()
+    const sizes = async () => (await rows(page)).map((row) => Number(row.In))
+    await expect
+      .poll(async () => {
+        const now = await sizes()
+        return now.length > 5 && now.every((size, i) => i === 0 || now[i - 1]! <= size)
+      }, PATIENCE)
+      .toBe(true)
+    expect(await page.locator('[aria-sort="ascending"]').innerText()).toContain('In')
+  })
+
+  test('starts a new capture', async () => {
+    const before = await item(page, 'requests')
+    await filter(page, '')
+    await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await expect.poll(() => page.locator('.source').innerText(), PATIENCE).toContain('Live')
+    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeLessThan(before)
+    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(0)
+  })
+
+  test('says so when the core is gone', async () => {
+    // What the browser says of a refused connection is no complaint of ours.
+    const honest = [...complaints]
+    app.kill('SIGINT')
+    await once(app, 'exit')
+    await expect
+      .poll(() => page.locator('.empty-state').innerText(), PATIENCE)
+      .toContain('No connection to the core')
+    expect(honest).toEqual([])
+  })
+})
+
+async function printedUrl(app: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: app.stdout! })) {
+    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
+    if (url) {
+      // Keep reading, so that the app never waits for us.
+      app.stdout!.resume()
+      return url[0]
+    }
+  }
+  throw new Error('the app ended without printing its URL')
+}
+
+/** The visible rows, by column title. */
+function rows(page: Page): Promise<Record<string, string>[]> {
+  return page.evaluate(() => {
+    const titles = [...document.querySelectorAll('[role=columnheader] button span:first-child')].map(
+      (title) => title.textContent ?? '',
+    )
+    return [...document.querySelectorAll('.row:not(.void, .waiting)')].map((row) =>
+      Object.fromEntries([...row.children].map((cell, i) => [titles[i]!, cell.textContent ?? ''])),
+    )
+  })
+}
+
+/** A figure of the status bar. */
+async function item(page: Page, name: string): Promise<number> {
+  return Number((await page.locator(`[data-item="${name}"] b`).innerText()).replaceAll(',', ''))
+}
+
+async function filter(page: Page, text: string): Promise<void> {
+  await page.locator('#filter-field').fill(text)
+  // Not Enter: that would take a completion.
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Escape')
+}
+
+/** What a hex view shows, as numbers. Rows out of sight are not on the page. */
+async function bytesOf(page: Page, panel: string): Promise<number[]> {
+  const lines = await page.locator(`[data-payload="${panel}"] .hex-row .bytes`).allInnerTexts()
+  return lines.flatMap((line) => (line.match(/[0-9a-f]{2}/g) ?? []).map((byte) => Number.parseInt(byte, 16)))
+}
