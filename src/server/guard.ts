@@ -39,15 +39,7 @@ export class Guard {
     if (request.headers.host !== this.#host) return DENY
     const { origin } = request.headers
     if (origin !== undefined && origin !== this.origin) return DENY
-    const url = new URL(request.url ?? '/', this.origin)
-    const key = url.searchParams.get('key')
-    if (
-      request.method === 'GET' &&
-      url.pathname === '/' &&
-      key !== null &&
-      !this.#bootKeyUsed &&
-      same(key, this.bootKey)
-    ) {
+    if (request.method === 'GET' && this.#carriesBootKey(request.url ?? '')) {
       this.#bootKeyUsed = true
       return {
         kind: 'admit',
@@ -65,6 +57,12 @@ export class Guard {
       request.headers.origin === this.origin &&
       this.#hasCookie(request)
     )
+  }
+
+  #carriesBootKey(url: string): boolean {
+    const [path, query] = url.split('?')
+    const key = new URLSearchParams(query).get('key')
+    return path === '/' && key !== null && !this.#bootKeyUsed && same(key, this.bootKey)
   }
 
   #hasCookie(request: IncomingMessage): boolean {

@@ -44,14 +44,13 @@ export async function startAppServer(options: AppServerOptions): Promise<AppServ
 
   http.on('request', (request, response) => {
     for (const [name, value] of headers) response.setHeader(name, value)
-    const verdict = checkSafely(guard, request)
+    const verdict = guard.checkRequest(request)
     if (verdict.kind === 'deny') return refuse(response)
     if (verdict.kind === 'admit') {
       response.writeHead(303, { Location: '/', 'Set-Cookie': verdict.cookie }).end()
       return
     }
-    const { pathname } = new URL(request.url ?? '/', guard.origin)
-    const asset = options.assets.get(pathname)
+    const asset = options.assets.get(pathOf(request))
     if (!asset) {
       response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' }).end('Not found.\n')
       return
@@ -62,8 +61,7 @@ export async function startAppServer(options: AppServerOptions): Promise<AppServ
 
   http.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
-    const path = request.url?.split('?')[0]
-    if (path !== SOCKET_PATH || !guard.checkUpgrade(request)) {
+    if (pathOf(request) !== SOCKET_PATH || !guard.checkUpgrade(request)) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
       return
     }
@@ -96,13 +94,9 @@ function listen(http: Server, port: number): Promise<void> {
   })
 }
 
-/** A request whose URL cannot even be parsed is refused like any other. */
-function checkSafely(guard: Guard, request: IncomingMessage): ReturnType<Guard['checkRequest']> {
-  try {
-    return guard.checkRequest(request)
-  } catch {
-    return { kind: 'deny' }
-  }
+/** Names of files are looked up as they are: nothing is decoded, nothing resolved. */
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?')[0]
 }
 
 function refuse(response: ServerResponse): void {

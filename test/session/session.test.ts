@@ -108,7 +108,7 @@ describe('Session', () => {
   })
 
   it('keeps capturing after clear', async () => {
-    const { source, session } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    const { source, session } = open({ traffic: null })
     session.addDriver('AFD')
     session.start()
     source.issue(10)
@@ -157,7 +157,7 @@ describe('Session', () => {
   })
 
   it('stops and says so when the records make no sense', async () => {
-    const { source, session, problems } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    const { source, session, problems } = open({ traffic: null })
     session.addDriver('AFD')
     session.start()
     await session.record(join(folder, 'damaged.pcapng'))
@@ -198,7 +198,7 @@ describe('Session, recording', () => {
   })
 
   it('carries names and hooked drivers into a recording that began in the middle', async () => {
-    const { source, session } = open({ traffic: { seed: 1, rate: 1, count: 1 } })
+    const { source, session } = open({ traffic: null })
     const path = join(folder, 'x.pcapng')
     session.addDriver('AFD')
     session.start()
