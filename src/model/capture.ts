@@ -440,8 +440,8 @@ export class Capture {
   /** Names from a snapshot of the system's processes, valid from `at` on unless a record says otherwise. */
   learnProcesses(list: readonly KnownProcess[], at: Ticks): void {
     this.#stamp++
-    for (const process of list) {
-      if (this.processes.learn(process.processId, process.name, at, false)) this.#rename(process.processId)
+    for (const { processId, name } of list) {
+      if (this.processes.learn(processId, name, at, false)) this.#rename(processId)
     }
   }
 

@@ -78,7 +78,7 @@ describe('replies', () => {
       maxDrivers: 64,
       ticksPerSecond: 10_000_000,
       anchorTicks: 123_456_789_012,
-      anchorUtcMs: 1_704_067_200_123.4567,
+      anchorUtcMs: expect.closeTo(Date.UTC(2024, 0, 1) + 123.4567, 3),
     })
   })
 

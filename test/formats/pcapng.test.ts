@@ -1,0 +1,210 @@
+// Capture files: what was written is what is read, however the file is cut into pieces; damage is refused with its
+// place; and Wireshark's own tools read the file.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { CaptureInfo } from '../../src/formats/capture-info.ts'
+import { PcapngError, PcapngReader } from '../../src/formats/pcapng-reader.ts'
+import { PcapngWriter } from '../../src/formats/pcapng-writer.ts'
+import type { Ticks } from '../../src/protocol/ids.ts'
+import { encodeProcess } from '../../src/protocol/records.ts'
+import { traffic } from '../support/captures.ts'
+import { concat, end, hooked, loss, start } from '../support/records.ts'
+
+const info: CaptureInfo = {
+  abiVersion: 1,
+  ticksPerSecond: 10_000_000,
+  anchorTicks: 5_000_000_000 as Ticks,
+  anchorUtcMs: Date.UTC(2026, 10, 22, 14, 3, 7) + 0.5,
+  os: 'Simulated kernel',
+  application: 'DriverMon 0.1.0',
+  source: 'sim',
+}
+
+function fileOf(records: readonly Uint8Array[], perBatch = 3): Uint8Array {
+  const writer = new PcapngWriter(info)
+  const parts = [writer.header().slice()]
+  for (let i = 0; i < records.length; i += perBatch) {
+    parts.push(writer.write(concat(records.slice(i, i + perBatch))).slice())
+  }
+  parts.push(writer.statistics().slice())
+  return concat(parts)
+}
+
+function read(
+  file: Uint8Array,
+  pieces: readonly number[] = [],
+): { records: Uint8Array; torn: number; info: CaptureInfo | null } {
+  const reader = new PcapngReader()
+  const records: Uint8Array[] = []
+  let at = 0
+  for (let i = 0; at < file.length; i++) {
+    const next = at + (pieces.length === 0 ? file.length : pieces[i % pieces.length])
+    records.push(reader.push(file.slice(at, next)))
+    at = next
+  }
+  return { records: concat(records), torn: reader.end().tornBytes, info: reader.info }
+}
+
+const names = [
+  hooked(1, '\\Driver\\AFD', 5_000_000_000),
+  hooked(2, '\\FileSystem\\Npfs', 5_000_000_001),
+  encodeProcess({ at: 5_000_000_002 as Ticks, processId: 8, parentProcessId: 4, event: 0, name: 'a.exe' }),
+]
+
+describe('a capture file', () => {
+  test('gives back what was written, in pieces of any size', () => {
+    fc.assert(
+      fc.property(
+        traffic,
+        fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 4 }),
+        (drawn, pieces) => {
+          const records = [...names, ...drawn.records, loss([1], [2], 3)]
+          const file = fileOf(records)
+          const back = read(file, pieces)
+          expect(back.info).toEqual(info)
+          expect(back.torn).toBe(0)
+          expect(Buffer.from(back.records).equals(Buffer.from(concat(records)))).toBe(true)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  test('cut anywhere, loses its last block only', () => {
+    const records = [
+      ...names,
+      start({ id: 1, at: 5_000_000_010, payload: new Uint8Array(20) }),
+      end({ id: 1 }),
+    ]
+    const file = fileOf(records, 1)
+    const head = new PcapngWriter(info).header().length
+    const whole = concat(records)
+    for (let cut = 0; cut < file.length; cut++) {
+      if (cut < head) {
+        // The second block of the head describes interface 0; a section header alone is a (still empty) capture.
+        const length = new DataView(file.buffer).getUint32(4, true)
+        if (cut < length) {
+          expect(() => read(file.slice(0, cut))).toThrow(PcapngError)
+          continue
+        }
+      }
+      const { records: found, torn } = read(file.slice(0, cut))
+      expect(Buffer.compare(found, whole.subarray(0, found.length))).toBe(0)
+      const restored = read(concat([file.slice(0, cut - torn)]))
+      expect(restored.torn).toBe(0)
+      expect(restored.records.length).toBe(found.length)
+    }
+  })
+
+  test('that is damaged is refused, or read: never an endless loop, never another error', () => {
+    const file = fileOf([...names, start({ id: 1, payload: new Uint8Array(20) }), end({ id: 1 })])
+    const damage = fc.array(fc.tuple(fc.nat(file.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(damage, (changes) => {
+        const bytes = file.slice()
+        for (const [at, value] of changes) bytes[at] = value
+        try {
+          read(bytes)
+        } catch (error) {
+          expect(error).toBeInstanceOf(PcapngError)
+          expect((error as PcapngError).offset).toBeLessThanOrEqual(file.length)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    ['text', new TextEncoder().encode('hello, world'), /no pcapng file/],
+    ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0), /compressed with gzip/],
+    ['nothing', new Uint8Array(0), /ends before/],
+  ])('%s is no capture', (_what, bytes, message) => {
+    expect(() => read(bytes)).toThrow(message)
+  })
+
+  test('somebody else’s pcapng is told from ours', () => {
+    const file = fileOf(names)
+    const text = new TextDecoder('latin1').decode(file)
+    file[text.indexOf('DriverMon capture')] = 0x64
+    expect(() => read(file)).toThrow(/no capture of DriverMon/)
+  })
+
+  test('a damaged block is named by its place in the file', () => {
+    const file = fileOf(names)
+    const place = new PcapngWriter(info).header().length
+    new DataView(file.buffer).setUint32(place + 4, 30, true)
+    try {
+      read(file, [100])
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(PcapngError)
+      expect((error as PcapngError).offset).toBe(place)
+    }
+  })
+})
+
+function has(tool: string): boolean {
+  return spawnSync(tool, ['--version']).status === 0
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'drivermon-pcapng-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('Wireshark’s tools', () => {
+  const path = join(folder, 'capture.pcapng')
+  const records = [
+    ...names,
+    start({ id: 1, at: 5_000_000_000 + 12_345_678, payload: new TextEncoder().encode('ping') }),
+    end({ id: 1, at: 5_000_000_000 + 12_345_679, arrival: 5_000_012_345, status: 0xc0000120 }),
+    start({ id: 2, at: 4_999_999_999, driverId: 2 }),
+    loss([0, 0], [6], 1),
+  ]
+  writeFileSync(path, fileOf(records))
+
+  test.skipIf(!has('capinfos'))('capinfos: interfaces, system, comment, drops', () => {
+    const { stdout, stderr, status } = spawnSync('capinfos', [path], { encoding: 'utf8' })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/Number of packets:\s+7/)
+    expect(stdout).toMatch(/Number of interfaces in file: 3/)
+    expect(stdout).toMatch(/Name = \\Driver\\AFD/)
+    expect(stdout).toMatch(/Name = \\FileSystem\\Npfs/)
+    expect(stdout).toMatch(/Capture oper-sys:\s+Simulated kernel/)
+    expect(stdout).toMatch(/Capture application:\s+DriverMon 0\.1\.0/)
+    expect(stdout).toMatch(/DriverMon capture: abi=1 ticksPerSecond=10000000/)
+    expect(stdout).toMatch(/Number of stat entries = 1/)
+  })
+
+  test.skipIf(!has('tshark'))('tshark: times to 100 ns, interfaces, the record as it was', () => {
+    const fields = ['frame.time_epoch', 'frame.interface_name', 'exported_pdu.prot_name', 'frame.len']
+    const args = ['-r', path, '-T', 'fields', ...fields.flatMap((field) => ['-e', field])]
+    const { stdout, status } = spawnSync('tshark', args, {
+      encoding: 'utf8',
+      env: { ...process.env, TZ: 'UTC' },
+    })
+    expect(status).toBe(0)
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'))
+    expect(lines.map((line) => line[1])).toEqual([
+      '\\Driver\\AFD',
+      '\\FileSystem\\Npfs',
+      'DriverMon',
+      '\\Driver\\AFD',
+      '\\Driver\\AFD',
+      '\\FileSystem\\Npfs',
+      '\\Driver\\AFD',
+    ])
+    const second = Date.UTC(2026, 10, 22, 14, 3, 7) / 1000
+    // The anchor, half a millisecond past the second, and 1.2345678 s on.
+    expect(lines[0][0]).toBe(`${second}.000500000`)
+    expect(lines[3][0]).toBe(`${second + 1}.235067800`)
+    expect(lines[5][0]).toBe(`${second}.000499900`)
+    expect(lines[3][3]).toBe(String(16 + 112 + 8))
+  })
+})
