@@ -117,7 +117,8 @@ bool RemoveTimer(PKTIMER timer) {
 bool InsertTimer(PKTIMER timer, Clock::time_point due, Processor* processor) {
     timer->DueTime = due.time_since_epoch().count();
     timer->Generation = ++timerGeneration;
-    return timers.insert({due, timer->Generation, timer, processor}).first == timers.begin();
+    const auto inserted = timers.insert({due, timer->Generation, timer, processor}).first;
+    return inserted == timers.begin();
 }
 
 void RunTimerThread() {
