@@ -164,6 +164,7 @@ NTSTATUS Control::Start(Call& call) {
     hooks_->BeginEpoch();
     hooks_->Announce();
     capture_->Open();
+    capture_->recorder.doorbell().Start();
     state_ = kCapturing;
     return STATUS_SUCCESS;
 }
@@ -173,6 +174,7 @@ void Control::StopCapture() {
     capture_->Close();
     state_ = kGreeted;
     delivery_->Release(STATUS_SUCCESS);
+    capture_->recorder.doorbell().Stop();
 }
 
 NTSTATUS Control::Stop(Call&) {

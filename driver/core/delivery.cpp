@@ -62,11 +62,9 @@ void Delivery::Release(NTSTATUS status) {
     IoCompleteRequest(irp, IO_NO_INCREMENT);
 }
 
-bool Delivery::OnDoorbell(void* context) {
+void Delivery::OnDoorbell(void* context) {
     auto* delivery = static_cast<Delivery*>(context);
-    if (!delivery->recorder_->HasRecords()) return true;
-    delivery->Release(STATUS_SUCCESS);
-    return false;
+    if (delivery->recorder_->HasRecords()) delivery->Release(STATUS_SUCCESS);
 }
 
 void NTAPI Delivery::OnCancel(PDEVICE_OBJECT, PIRP irp) {

@@ -24,7 +24,7 @@ class Delivery {
 
  private:
     static DRIVER_CANCEL OnCancel;
-    static bool OnDoorbell(void* context);
+    static void OnDoorbell(void* context);
     IRP* TakeWaiting();
 
     Recorder* recorder_ = nullptr;

@@ -1,4 +1,4 @@
-// doorbell.cpp: one DPC, queued by the hint or by the timer.
+// doorbell.cpp: one DPC, queued by the hint and by the timer.
 //
 // The timer's tick is the system's (up to 15.6 ms on NT). ExAllocateTimer(EX_TIMER_HIGH_RESOLUTION) would be finer, but
 // exists since Windows 8.1 only and not on Wine, and a UI at 20 Hz would not show the difference; a busy ring rings.
@@ -17,34 +17,29 @@ void Doorbell::SetAnswer(Answer answer, void* context) {
     context_ = context;
 }
 
+void Doorbell::Start() {
+    LARGE_INTEGER due;
+    due.QuadPart = -static_cast<LONGLONG>(kScanMs) * 10'000;
+    KeSetTimerEx(&timer_, due, kScanMs, &dpc_);
+}
+
+void Doorbell::Stop() {
+    KeCancelTimer(&timer_);
+}
+
 void Doorbell::Shutdown() {
     Disarm();
-    KeCancelTimer(&timer_);
+    Stop();
     KeFlushQueuedDpcs();
 }
 
-void Doorbell::Schedule(uint32_t ms) {
-    LARGE_INTEGER due;
-    due.QuadPart = -static_cast<LONGLONG>(ms) * 10'000;
-    KeSetTimer(&timer_, due, &dpc_);
-}
-
-void Doorbell::Arm() {
-    armed_.StoreRelease(1);
-    Schedule(kScanMs);
-}
-
 void Doorbell::Ring() {
-    if (byDpc_) {
-        KeInsertQueueDpc(&dpc_, nullptr, nullptr);
-    } else {
-        Schedule(0);
-    }
+    if (byDpc_) KeInsertQueueDpc(&dpc_, nullptr, nullptr);
 }
 
 void NTAPI Doorbell::OnDpc(PKDPC, PVOID context, PVOID, PVOID) {
     auto* doorbell = static_cast<Doorbell*>(context);
-    if (doorbell->armed() && doorbell->answer_(doorbell->context_)) doorbell->Schedule(kScanMs);
+    if (doorbell->armed()) doorbell->answer_(doorbell->context_);
 }
 
 }  // namespace drivermon
