@@ -72,24 +72,22 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
       Function: expect.stringMatching(/^[A-Z_]+$/),
       Duration: expect.stringMatching(/^[\d.]+ (ns|µs|ms|s)$/),
     })
-    expect(await page.locator('.status-bar .badge').innerText()).toBe('Simulated kernel')
+    expect(await text(page, '.status-bar .badge')).toBe('Simulated kernel')
   })
 
   test('the chart moves', async () => {
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(1000)
-    await expect.poll(() => page.getByTestId('rate').innerText(), PATIENCE).toMatch(/^[1-9]/)
+    await expect.poll(() => text(page, '[data-testid=rate]'), PATIENCE).toMatch(/^[1-9]/)
     const picture = () =>
       page.locator('.rates canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL())
     const before = await picture()
     await expect.poll(picture, PATIENCE).not.toBe(before)
-    await expect
-      .poll(() => page.locator('.latency .figures b').first().innerText(), PATIENCE)
-      .toMatch(/\d (ns|µs|ms)/)
+    await expect.poll(() => text(page, '.latency .figures b'), PATIENCE).toMatch(/\d (ns|µs|ms)/)
   })
 
   test('stops', async () => {
     await page.keyboard.press('Space')
-    await expect.poll(() => page.locator('.source').innerText(), PATIENCE).toContain('Stopped')
+    await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Stopped')
     await expect.poll(() => item(page, 'in-flight'), PATIENCE).toBe(0)
     expect(await item(page, 'dropped')).toBe(0)
   })
@@ -107,7 +105,7 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     expect(await item(page, 'requests')).toBe(requests)
 
     await filter(page, 'ioctl == nonsense')
-    await expect.poll(() => page.locator('.filter-problem').innerText(), PATIENCE).toMatch(/\w/)
+    await expect.poll(() => text(page, '.filter-problem'), PATIENCE).toMatch(/\w/)
     expect(await item(page, 'shown')).toBe(shown)
     await filter(page, 'ioctl == 0x222400 && state == done')
     await expect.poll(() => page.locator('.filter-problem').count(), PATIENCE).toBe(0)
@@ -120,13 +118,15 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     const input = () => bytesOf(page, 'Input')
     await expect.poll(async () => (await input()).length, PATIENCE).toBeGreaterThan(0)
     const sent = await input()
-    const text = 'echo 00000000: The quick brown fox. '
-    expect(String.fromCharCode(...sent.slice(0, text.length))).toMatch(
+    const opening = 'echo 00000000: The quick brown fox. '
+    expect(String.fromCharCode(...sent.slice(0, opening.length))).toMatch(
       /^echo [0-9a-f]{8}: The quick brown fox\. $/,
     )
-    expect(sent.slice(text.length)).toEqual(sent.slice(text.length).map((_, i) => (text.length + i) & 0xff))
+    expect(sent.slice(opening.length)).toEqual(
+      sent.slice(opening.length).map((_, i) => (opening.length + i) & 0xff),
+    )
     expect(await bytesOf(page, 'Output')).toEqual(sent)
-    expect(await page.locator('.fields').innerText()).toContain('STATUS_SUCCESS')
+    expect(await text(page, '.fields')).toContain('STATUS_SUCCESS')
   })
 
   test('the keyboard moves the selection', async () => {
@@ -149,14 +149,14 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
         return now.length > 5 && now.every((size, i) => i === 0 || now[i - 1]! <= size)
       }, PATIENCE)
       .toBe(true)
-    expect(await page.locator('[aria-sort="ascending"]').innerText()).toContain('In')
+    expect(await text(page, '[aria-sort="ascending"]')).toContain('In')
   })
 
   test('starts a new capture', async () => {
     const before = await item(page, 'requests')
     await filter(page, '')
     await page.getByRole('button', { name: 'Start', exact: true }).click()
-    await expect.poll(() => page.locator('.source').innerText(), PATIENCE).toContain('Live')
+    await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Live')
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeLessThan(before)
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(0)
   })
@@ -166,9 +166,7 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     const honest = [...complaints]
     app.kill('SIGINT')
     await once(app, 'exit')
-    await expect
-      .poll(() => page.locator('.empty-state').innerText(), PATIENCE)
-      .toContain('No connection to the core')
+    await expect.poll(() => text(page, '.empty-state'), PATIENCE).toContain('No connection to the core')
     expect(honest).toEqual([])
   })
 })
@@ -197,9 +195,13 @@ function rows(page: Page): Promise<Record<string, string>[]> {
   })
 }
 
+async function text(page: Page, selector: string): Promise<string> {
+  return (await page.locator(selector).first().textContent()) ?? ''
+}
+
 /** A figure of the status bar. */
 async function item(page: Page, name: string): Promise<number> {
-  return Number((await page.locator(`[data-item="${name}"] b`).innerText()).replaceAll(',', ''))
+  return Number((await text(page, `[data-item="${name}"] b`)).replaceAll(',', ''))
 }
 
 async function filter(page: Page, text: string): Promise<void> {
@@ -211,6 +213,6 @@ async function filter(page: Page, text: string): Promise<void> {
 
 /** What a hex view shows, as numbers. Rows out of sight are not on the page. */
 async function bytesOf(page: Page, panel: string): Promise<number[]> {
-  const lines = await page.locator(`[data-payload="${panel}"] .hex-row .bytes`).allInnerTexts()
+  const lines = await page.locator(`[data-payload="${panel}"] .hex-row .bytes`).allTextContents()
   return lines.flatMap((line) => (line.match(/[0-9a-f]{2}/g) ?? []).map((byte) => Number.parseInt(byte, 16)))
 }
