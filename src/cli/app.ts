@@ -9,6 +9,7 @@ import { startAppServer } from '../server/server.ts'
 import { openFileSubject } from '../session/file-subject.ts'
 import { Session } from '../session/session.ts'
 import type { Subject } from '../session/subject.ts'
+import { Interruption } from './interruption.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
 import {
   driverOption,
@@ -59,17 +60,23 @@ export function addAppCommand(program: Command, io: Io): void {
 
 async function app(file: string | undefined, options: Options, io: Io): Promise<void> {
   const assets = loadAssets(io)
-  const { subject, close } = file === undefined ? openLive(options, io) : await openFile(file, options, io)
+  const interruption = new Interruption(io)
   try {
-    const server = await startAppServer({ subject, assets, version: io.version, port: options.port })
+    const { subject, close, abort } =
+      file === undefined ? openLive(options, io) : await openFile(file, options, io)
     try {
-      writeOut(io, `DriverMon ${server.url}\n`)
-      await show(server.url, options, io)
+      const server = await startAppServer({ subject, assets, version: io.version, port: options.port })
+      try {
+        writeOut(io, `DriverMon ${server.url}\n`)
+        await show(server.url, options, interruption, io)
+      } finally {
+        await server.close()
+      }
     } finally {
-      await server.close()
+      await Promise.race([close(), interruption.second.then(abort)])
     }
   } finally {
-    await close()
+    interruption.end()
   }
 }
 
@@ -84,6 +91,8 @@ function loadAssets(io: Io): ReturnType<typeof assetsOfFolder> {
 interface Opened {
   subject: Subject
   close(): Promise<void>
+  /** Closes without waiting for anything. */
+  abort(): void
 }
 
 function openLive(options: Options, io: Io): Opened {
@@ -103,36 +112,25 @@ function openLive(options: Options, io: Io): Opened {
     session.abort()
     throw error
   }
-  return { subject: session, close: () => session.close() }
+  return { subject: session, close: () => session.close(), abort: () => session.abort() }
 }
 
 async function openFile(file: string, options: Options, io: Io): Promise<Opened> {
   const { subject, warnings } = await openFileSubject(file, options.memory * 2 ** 20)
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
-  return { subject, close: async () => {} }
+  return { subject, close: async () => {}, abort: () => {} }
 }
 
 /** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */
-async function show(url: string, options: Options, io: Io): Promise<void> {
-  let interrupted!: () => void
-  const interruption = new Promise<void>((resolve) => {
-    interrupted = resolve
-  })
-  const end = io.onInterrupt(interrupted)
-  try {
-    const shell = options.open ? findShell(io, options.shell ?? io.env.DRIVERMON_SHELL) : null
-    if (shell === null) {
-      if (options.open) openBrowser(url, io.platform)
-      return await interruption
-    }
+async function show(url: string, options: Options, interruption: Interruption, io: Io): Promise<void> {
+  const shell = options.open ? findShell(io, options.shell ?? io.env.DRIVERMON_SHELL) : null
+  if (shell !== null) {
     const window = openWindow(shell, url, join(io.home, 'app'))
-    const failure = await Promise.race([window.closed, interruption.then(() => null)])
+    const failure = await Promise.race([window.closed, interruption.first.then(() => null)])
     window.close()
     if (failure === null) return
     io.err.write(`drivermon: ${failure}; the browser is opened instead\n`)
-    openBrowser(url, io.platform)
-    await interruption
-  } finally {
-    end()
   }
+  if (options.open) openBrowser(url, io.platform)
+  await interruption.first
 }

@@ -4,7 +4,9 @@ import { type Command, Option } from 'commander'
 import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
 import { DEFAULT_SNAP_LENGTH, LossReason } from '../protocol/layout.ts'
 import type { Losses } from '../protocol/records.ts'
+import { RecordingError } from '../session/recorder.ts'
 import { Session } from '../session/session.ts'
+import { Interruption } from './interruption.ts'
 import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
 import {
   driverOption,
@@ -93,7 +95,7 @@ async function record(options: Options, io: Io): Promise<void> {
   const progress = new Progress(session, io, options.progress === true)
   try {
     for (const name of options.driver) session.addDriver(name)
-    await session.recordTo(options.out, options.force === true)
+    await openFile(session, options)
     const began = performance.now()
     session.start()
     const file = session.state().recording
@@ -111,6 +113,15 @@ async function record(options: Options, io: Io): Promise<void> {
     progress.end()
     interruption.end()
     if (interruption.count < 2) await session.close()
+  }
+}
+
+async function openFile(session: Session, options: Options): Promise<void> {
+  try {
+    await session.recordTo(options.out, options.force === true)
+  } catch (error) {
+    if (!(error instanceof RecordingError) || !error.exists) throw error
+    throw new CommandError(`${error.message} (--force overwrites it)`)
   }
 }
 
@@ -212,21 +223,6 @@ function describeDrops(dropped: Summary['dropped']): string {
   }
   if (dropped.others > 0) parts.push(`${formatCount(dropped.others)} others`)
   return parts.length === 0 ? 'nothing dropped' : `dropped: ${parts.join(', ')}`
-}
-
-/** Ctrl-C: the first ends the capture, the second ends the waiting for its end. */
-class Interruption {
-  count = 0
-  readonly first: Promise<void>
-  readonly second: Promise<void>
-  readonly end: () => void
-
-  constructor(io: Io) {
-    const resolvers: (() => void)[] = []
-    this.first = new Promise((resolve) => resolvers.push(resolve))
-    this.second = new Promise((resolve) => resolvers.push(resolve))
-    this.end = io.onInterrupt(() => resolvers[this.count++]?.())
-  }
 }
 
 /** One line on stderr that keeps changing; on no terminal, one line a second. */

@@ -3,10 +3,11 @@
 import { type Command, Option } from 'commander'
 import Papa from 'papaparse'
 import { formatTime } from '../formats/values.ts'
-import type { Capture } from '../model/capture.ts'
+import { Capture } from '../model/capture.ts'
 import { type Field, fields } from '../model/fields.ts'
 import { FilterError } from '../model/filter/error.ts'
 import type { Request } from '../model/request.ts'
+import type { Ticks } from '../protocol/ids.ts'
 import { loadCaptureFile } from '../session/capture-file.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
 import { memoryOption, wholeNumber } from './options.ts'
@@ -66,6 +67,7 @@ function timeOfDay(request: Request): string {
 }
 
 async function show(file: string, options: Options, io: Io): Promise<void> {
+  checkFilter(options.filter)
   const { capture, warnings } = await loadCaptureFile(file, { budgetBytes: options.memory * 2 ** 20 })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   if (capture.firstRow > 0) {
@@ -76,20 +78,24 @@ async function show(file: string, options: Options, io: Io): Promise<void> {
   const print = printerOf(options.format)
   let printed = 0
   writeOut(io, print.head)
-  for (const request of requestsOf(capture, options.filter)) {
+  for (const request of capture.requests(options.filter)) {
     if (printed++ === options.limit) break
     writeOut(io, print.row(request))
   }
 }
 
-function* requestsOf(capture: Capture, filter: string): Iterable<Request> {
+/** Before a big file is read for nothing. */
+function checkFilter(filter: string): void {
   try {
-    yield* capture.requests(filter)
+    new Capture({ budgetBytes: 0, ticksPerSecond: 1, anchorTicks: 0 as Ticks, anchorUtcMs: 0 }).view(
+      filter,
+      null,
+    )
   } catch (error) {
     if (!(error instanceof FilterError)) throw error
-    const at =
-      error.end > error.start + 1 ? `columns ${error.start + 1}–${error.end}` : `column ${error.start + 1}`
-    throw new CommandError(`--filter, ${at}: ${error.message}`, 2)
+    const { start, end, message } = error
+    const at = end > start + 1 ? `columns ${start + 1}–${end}` : `column ${start + 1}`
+    throw new CommandError(`--filter, ${at}: ${message}`, 2)
   }
 }
 

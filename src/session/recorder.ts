@@ -18,9 +18,14 @@ export interface RecorderEvents {
   onError(error: Error): void
 }
 
-/** A file that could not be opened for recording. */
+/** A file that cannot be recorded to, with its path and the reason in one line. */
 export class RecordingError extends Error {
   override readonly name = 'RecordingError'
+
+  /** Whether the reason is a file that is there already. */
+  get exists(): boolean {
+    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'EEXIST'
+  }
 }
 
 export async function openRecorder(

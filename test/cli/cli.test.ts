@@ -1,0 +1,330 @@
+// cli.test.ts: the commands over the fake source: what they print, and how they fail.
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Summary } from '../../src/cli/record.ts'
+import { fakeWorld } from './fake-io.ts'
+
+let folder: string
+let file: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+  file = join(folder, 'x.pcapng')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** A file with 200 requests to AFD and as many to the echo driver. */
+async function recorded(): Promise<Summary> {
+  const world = fakeWorld()
+  const status = await world.run(
+    ...['record', '--driver', 'AFD', 'DrivermonEcho', '--out', file],
+    ...['--count', '400', '--rate', 'max', '--json'],
+  )
+  expect(world.err).toBe('')
+  expect(status).toBe(0)
+  return JSON.parse(world.out) as Summary
+}
+
+describe('drivermon', () => {
+  it('prints its version and its help', async () => {
+    const world = fakeWorld()
+    expect(await world.run('--version')).toBe(0)
+    expect(world.out).toBe('1.2.3\n')
+    for (const command of ['app', 'drivers', 'record', 'show', 'stats']) {
+      const other = fakeWorld()
+      expect(await other.run(command, '--help')).toBe(0)
+      expect(other.out).toContain(`Usage: drivermon ${command}`)
+    }
+  })
+
+  it.each([
+    [['--nonsense'], /unknown option '--nonsense'/],
+    [['show'], /missing required argument 'file'/],
+    [['show', 'x', '--limt', '3'], /unknown option '--limt' \(Did you mean --limit\?\)/],
+    [['show', 'x', '--limit', '-3'], /whole number/],
+    [['record', '--out', 'x'], /'--driver <name\.\.\.>' not specified/],
+    [['record', '--driver', 'x'], /'--out <file>' not specified/],
+    [['record', '--driver', 'x', '--out', 'y', '--duration', 'soon'], /number of seconds/],
+    [['drivers', '--source', 'moon'], /Allowed choices are device, sim/],
+    [['drivers', 'x'], /too many arguments/],
+  ])('answers %j with one line and status 2', async (args, message) => {
+    const world = fakeWorld()
+    expect(await world.run(...args)).toBe(2)
+    expect(world.out).toBe('')
+    expect(world.err).toMatch(/^drivermon: .*\n$/)
+    expect(world.err).toMatch(message)
+  })
+
+  it('says in one line why there is no source, and shows a stack only when asked', async () => {
+    const openSource = () => {
+      throw new Error('DriverMon is not loaded:\n  sc start DriverMon1')
+    }
+    const world = fakeWorld({ openSource })
+    expect(await world.run('drivers')).toBe(1)
+    expect(world.err).toBe('drivermon: DriverMon is not loaded: sc start DriverMon1\n')
+    const debug = fakeWorld({ openSource, env: { DRIVERMON_DEBUG: '1' } })
+    await debug.run('drivers')
+    expect(debug.err).toContain('cli.test.ts')
+  })
+
+  it('says what to build when the window has no files', async () => {
+    const world = fakeWorld()
+    expect(await world.run('--no-open')).toBe(1)
+    expect(world.err).toContain('npm run build')
+  })
+
+  it('takes the device on Windows, and the simulator elsewhere', async () => {
+    const kinds: string[] = []
+    for (const platform of ['win32', 'linux'] as const) {
+      const world = fakeWorld({
+        platform,
+        openSource(kind) {
+          kinds.push(kind)
+          throw new Error('enough')
+        },
+      })
+      await world.run('drivers')
+    }
+    expect(kinds).toEqual(['device', 'sim'])
+  })
+})
+
+describe('drivermon drivers', () => {
+  it('lists what can be hooked, in order', async () => {
+    const world = fakeWorld()
+    expect(await world.run('drivers')).toBe(0)
+    expect(world.out.split('\n').map((line) => line.split(/\s{2,}/))).toEqual([
+      ['DRIVER', 'NAME'],
+      ['\\Driver\\AFD', 'Ancillary Function Driver for Winsock'],
+      ['\\Driver\\DrivermonEcho', 'Echo'],
+      ['\\FileSystem\\Npfs', 'Named pipes'],
+      [''],
+    ])
+    expect(world.source.closed).toBe(true)
+  })
+
+  it('lists them for machines', async () => {
+    const world = fakeWorld()
+    await world.run('drivers', '--json')
+    expect(JSON.parse(world.out)[0]).toEqual({
+      name: '\\Driver\\AFD',
+      displayName: 'Ancillary Function Driver for Winsock',
+    })
+  })
+})
+
+describe('drivermon record', () => {
+  it('records exactly what was issued', async () => {
+    const summary = await recorded()
+    expect(summary).toMatchObject({ requests: 400, rows: 400, issued: 400, unpaired: 0, file })
+    expect(summary.bytes).toBe(statSync(file).size)
+    expect(summary.dropped.starts.ringFull).toBe(0)
+  })
+
+  it('accounts for what a small ring dropped', async () => {
+    const world = fakeWorld({ ringBytes: 4096 })
+    await world.run(
+      ...['record', '--driver', 'AFD', '--out', file],
+      ...['--count', '5000', '--rate', 'max', '--json'],
+    )
+    const { requests, dropped, issued } = JSON.parse(world.out) as Summary
+    expect(issued).toBe(2500)
+    expect(dropped.starts.ringFull).toBeGreaterThan(0)
+    expect(requests + dropped.starts.ringFull).toBe(issued)
+  })
+
+  it('ends with a summary for people', async () => {
+    const world = fakeWorld()
+    await world.run(...['record', '--driver', 'AFD', '--out', file, '--count', '10', '--rate', 'max'])
+    expect(world.out).toMatch(
+      /^5 requests in [\d.]+ s, [\d.]+ KB in .*x\.pcapng\nnothing dropped; 0 unpaired\n5 issued by the simulated callers\n$/,
+    )
+    expect(world.err).toBe('')
+  })
+
+  it('ends by time', async () => {
+    const world = fakeWorld()
+    const status = await world.run(
+      ...['record', '--driver', 'AFD', '--out', file, '--duration', '0.1', '--json'],
+    )
+    expect(status).toBe(0)
+    expect((JSON.parse(world.out) as Summary).seconds).toBeGreaterThanOrEqual(0.1)
+  })
+
+  it('ends cleanly with Ctrl-C, even when one press arrives twice', async () => {
+    const world = fakeWorld()
+    const running = world.run('record', '--driver', 'AFD', '--out', file, '--json', '--rate', '1000')
+    while (!existsSync(file) || !world.source.trafficRunning()) await turn()
+    world.interrupt()
+    world.interrupt()
+    expect(await running).toBe(0)
+    const summary = JSON.parse(world.out) as Summary
+    expect(summary.requests).toBe(summary.issued)
+    expect(world.source.closed).toBe(true)
+  })
+
+  it('does not overwrite a file unless told to', async () => {
+    writeFileSync(file, 'precious')
+    const args = ['record', '--driver', 'AFD', '--out', file, '--count', '10', '--rate', 'max']
+    const world = fakeWorld()
+    expect(await world.run(...args)).toBe(1)
+    expect(world.err).toBe(
+      `drivermon: ${file}: exists already and is not overwritten (--force overwrites it)\n`,
+    )
+    expect(readFileSync(file, 'utf8')).toBe('precious')
+    expect(await fakeWorld().run(...args, '--force')).toBe(0)
+  })
+
+  it('makes no file for a driver that is not there', async () => {
+    const world = fakeWorld()
+    expect(await world.run('record', '--driver', 'nosuch', '--out', file)).toBe(1)
+    expect(world.err).toMatch(/^drivermon: \\Driver\\nosuch: there is no such driver\..*\n$/)
+    expect(existsSync(file)).toBe(false)
+    expect(world.source.closed).toBe(true)
+  })
+
+  it.runIf(existsSync('/dev/full'))('fails when the disk is full', async () => {
+    const world = fakeWorld()
+    const status = await world.run(
+      ...['record', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
+    )
+    expect(status).toBe(1)
+    expect(world.err).toBe('drivermon: /dev/full: recording stopped: the disk is full\n')
+  })
+
+  it('shows progress when asked to', async () => {
+    const world = fakeWorld()
+    await world.run(
+      ...['record', '--driver', 'AFD', '--out', file, '--duration', '1.2', '--progress', '--json'],
+    )
+    expect(world.err).toMatch(/^[\d.]+( k)?\/s {2}[\d,]+ requests {2}0 dropped {2}[\d.]+ KB\n/)
+  })
+})
+
+describe('drivermon show', () => {
+  it('prints a table', async () => {
+    await recorded()
+    const world = fakeWorld()
+    expect(await world.run('show', file, '--limit', '3')).toBe(0)
+    const lines = world.out.trimEnd().split('\n')
+    expect(lines).toHaveLength(4)
+    expect(lines[0]).toMatch(/ROW +TIME \(UTC\) +DRIVER +PROCESS +PID +TID +FUNCTION/)
+    expect(lines[1]).toMatch(
+      /\d\d:\d\d:\d\d\.\d{7} +\\Driver\\AFD +\S+ +\d+ +\d+ +IRP_MJ_DEVICE_CONTROL +IOCTL_AFD_/,
+    )
+    expect(world.err).toBe('')
+  })
+
+  it('prints JSON lines with exact values', async () => {
+    await recorded()
+    const world = fakeWorld()
+    await world.run('show', file, '--format', 'jsonl')
+    const rows = world.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(rows).toHaveLength(400)
+    expect(rows[0]).toMatchObject({ row: 0, driver: '\\Driver\\AFD', function: 'IRP_MJ_DEVICE_CONTROL' })
+    expect(Buffer.from(String(rows[0].input), 'hex').toString()).toContain('request 1 to \\Driver\\AFD')
+    expect(rows[0].latency_ns).toBeGreaterThan(0)
+  })
+
+  it('prints CSV that a reader understands', async () => {
+    await recorded()
+    const world = fakeWorld()
+    await world.run('show', file, '--format', 'csv', '--limit', '2')
+    const lines = world.out.split('\r\n')
+    expect(lines).toHaveLength(4)
+    expect(lines[0].split(',')).toContain('latency_ns')
+    expect(lines[1].split(',')).toHaveLength(lines[0].split(',').length)
+  })
+
+  it('filters', async () => {
+    await recorded()
+    const count = async (filter: string) => {
+      const world = fakeWorld()
+      expect(await world.run('show', file, '--format', 'jsonl', '--filter', filter)).toBe(0)
+      return world.out.split('\n').length - 1
+    }
+    expect(await count('driver == "\\Driver\\AFD"')).toBe(200)
+    expect(await count('driver contains "echo" && major == READ')).toBeGreaterThan(0)
+    expect(await count('pid == 77')).toBe(0)
+  })
+
+  it('points at the mistake in a filter', async () => {
+    await recorded()
+    const world = fakeWorld()
+    expect(await world.run('show', file, '--filter', 'pid == 4 && nosuch == 1')).toBe(2)
+    expect(world.err).toMatch(/^drivermon: --filter, columns 13–18: .*nosuch.*\n$/)
+    expect(world.out).toBe('')
+  })
+
+  it('stops when nobody reads any more', async () => {
+    await recorded()
+    let lines = 0
+    const world = fakeWorld({ out: { isTTY: false, write: () => ++lines < 5 } })
+    expect(await world.run('show', file)).toBe(0)
+    expect(lines).toBe(5)
+    expect(world.err).toBe('')
+  })
+
+  it('reads what is there of a file that was cut off', async () => {
+    await recorded()
+    truncateSync(file, statSync(file).size - 3000)
+    const world = fakeWorld()
+    expect(await world.run('show', file, '--format', 'jsonl')).toBe(0)
+    expect(world.err).toMatch(/^drivermon: .*: the last block is cut off \(\d+ bytes\); the rest was read\n$/)
+    expect(world.out.split('\n').length).toBeGreaterThan(300)
+  })
+
+  it.each([
+    ['no file', () => join(folder, 'none'), 'there is no such file'],
+    ['a folder', () => folder, 'is a folder'],
+    ['something else', () => write('hello world, this is no capture at all'), 'no pcapng'],
+    ['an empty file', () => write(''), ''],
+  ] as [string, () => string, string][])(
+    'says in one line that %s cannot be read',
+    async (_name, path, reason) => {
+      for (const command of ['show', 'stats']) {
+        const world = fakeWorld()
+        expect(await world.run(command, path())).toBe(1)
+        expect(world.err).toMatch(/^drivermon: .+\n$/)
+        expect(world.err).toContain(reason)
+        expect(world.out).toBe('')
+      }
+    },
+  )
+})
+
+describe('drivermon stats', () => {
+  it('counts by driver and function', async () => {
+    await recorded()
+    const world = fakeWorld()
+    expect(await world.run('stats', file)).toBe(0)
+    expect(world.out).toMatch(/^DRIVER +FUNCTION +COUNT +ERRORS +CANCELLED +PENDED/)
+    expect(world.out).toMatch(/\\Driver\\AFD +DEVICE_CONTROL +200 /)
+    expect(world.out).toContain('Simulated kernel; nothing dropped')
+  })
+
+  it('gives the numbers to machines', async () => {
+    const summary = await recorded()
+    const world = fakeWorld()
+    await world.run('stats', file, '--json')
+    const { functions } = JSON.parse(world.out) as {
+      functions: { count: number; p50: number; max: number }[]
+    }
+    expect(functions.reduce((sum, each) => sum + each.count, 0)).toBe(summary.requests)
+    for (const each of functions) expect(each.max).toBeGreaterThanOrEqual(each.p50)
+  })
+})
+
+function write(text: string): string {
+  writeFileSync(file, text)
+  return file
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

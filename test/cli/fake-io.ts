@@ -1,0 +1,48 @@
+// fake-io.ts: a world for a command to run in: what it prints is kept, and its source is the fake one.
+
+import type { Io } from '../../src/cli/io.ts'
+import { run } from '../../src/cli/run.ts'
+import { type FakeOptions, FakeSource } from '../session/fake-source.ts'
+
+export interface FakeWorld {
+  out: string
+  err: string
+  readonly source: FakeSource
+  /** Presses Ctrl-C. */
+  interrupt(): void
+  run(...args: string[]): Promise<number>
+}
+
+export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
+  let handlers: (() => void)[] = []
+  const world: FakeWorld = {
+    out: '',
+    err: '',
+    source: new FakeSource(options),
+    interrupt: () => {
+      for (const handler of handlers) handler()
+    },
+    run: (...args) => run(args, io),
+  }
+  const keep = (stream: 'out' | 'err') => (text: string) => {
+    world[stream] += text
+    return true
+  }
+  const io: Io = {
+    out: { isTTY: false, write: keep('out') },
+    err: { isTTY: false, write: keep('err') },
+    env: {},
+    platform: 'linux',
+    version: '1.2.3',
+    home: '/nowhere',
+    onInterrupt(handler) {
+      handlers.push(handler)
+      return () => {
+        handlers = handlers.filter((each) => each !== handler)
+      }
+    },
+    openSource: () => world.source,
+    ...options,
+  }
+  return world
+}
