@@ -187,7 +187,9 @@ std::vector<Service> KernelServices() {
         more = !complete;
         const auto* entries = reinterpret_cast<const ENUM_SERVICE_STATUS_PROCESSW*>(buffer.data());
         for (const auto& entry : std::span(entries, count)) {
-            services.push_back({Utf16(entry.lpServiceName), Utf16(entry.lpDisplayName),
+            // Wine leaves the display name out where none was given.
+            const char16_t* displayName = entry.lpDisplayName == nullptr ? u"" : Utf16(entry.lpDisplayName);
+            services.push_back({Utf16(entry.lpServiceName), displayName,
                                 (entry.ServiceStatusProcess.dwServiceType & SERVICE_FILE_SYSTEM_DRIVER) != 0,
                                 entry.ServiceStatusProcess.dwCurrentState == SERVICE_RUNNING});
         }
