@@ -10,7 +10,7 @@ import { ProcessEvent, RequestFlags } from '../../src/protocol/layout.ts'
 import { encodeProcess, RecordError } from '../../src/protocol/records.ts'
 import { type RowDetail, RowState } from '../../src/protocol/wire.ts'
 import { batches, emptyCapture, type Happened, traffic } from '../support/captures.ts'
-import { concat, end, hooked, loss, start, utf16 } from '../support/records.ts'
+import { concat, end, endsAt, hooked, loss, numbers, start, startsAt, utf16 } from '../support/records.ts'
 
 const row = (number: number) => number as RowId
 const stateField = (capture: ReturnType<typeof emptyCapture>, number: number) =>
@@ -137,12 +137,12 @@ describe('pairing', () => {
   test('ends without starts do not fill the memory, and leave rows each', () => {
     const capture = emptyCapture()
     const count = 200_000
-    capture.ingest(concat(Array.from({ length: count }, (_, i) => end({ id: i, at: 10, arrival: 5 }))))
+    capture.ingest(endsAt(numbers(0, count)))
     expect(capture.unpairedEnds).toBe(count)
     expect(capture.rowCount).toBe(count)
     // 40 bytes a row, a pairing table for the latest 65,536, and little else.
     expect(capture.storeBytes).toBeLessThan(count * 60 + 6_000_000)
-    capture.ingest(start({ id: count - 1, at: 5, pid: 77 }))
+    capture.ingest(start({ id: count - 1, at: count - 1, pid: 77 }))
     expect(capture.unpairedEnds).toBe(count - 1)
     expect(capture.detail(row(count - 1))?.processId).toBe(77)
   })
@@ -233,15 +233,10 @@ describe('memory', () => {
     const capture = emptyCapture(budget)
     const rows = 12 * CHUNK_ROWS
     const payload = new Uint8Array(24).fill(1)
-    for (let first = 0; first < rows; first += 1024) {
-      const ids = Array.from({ length: 1024 }, (_, i) => first + i)
-      const ended = ids.filter((id) => id !== 0 && id !== rows - 1)
-      capture.ingest(
-        concat([
-          ...ids.map((id) => start({ id, at: id, payload, tid: id })),
-          ...ended.map((id) => end({ id, at: id + 5, arrival: id })),
-        ]),
-      )
+    for (let first = 0; first < rows; first += 4096) {
+      const ids = numbers(first, 4096)
+      capture.ingest(startsAt(ids, { payload }))
+      capture.ingest(endsAt(ids.filter((id) => id !== 0 && id !== rows - 1)))
       expect(capture.storeBytes).toBeLessThanOrEqual(budget)
     }
     expect(capture.endRow).toBe(rows)
@@ -265,7 +260,7 @@ test('ends lost in masses do not fill the memory', () => {
   const capture = emptyCapture(16 << 20)
   const rows = 16 * CHUNK_ROWS
   for (let first = 0; first < rows; first += 4096) {
-    capture.ingest(concat(Array.from({ length: 4096 }, (_, i) => start({ id: first + i, at: first + i }))))
+    capture.ingest(startsAt(numbers(first, 4096)))
   }
   expect(capture.endRow).toBe(rows)
   // A table of half a million slots, and at least the last chunk.

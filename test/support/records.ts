@@ -139,3 +139,45 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   }
   return out
 }
+
+/** Many copies of a record, each with its own id and times: building each by itself would take most of a test's time. */
+export function copies(
+  record: Uint8Array,
+  ids: readonly number[],
+  patch: (view: DataView, at: number, id: number) => void,
+): Uint8Array {
+  const out = new Uint8Array(record.length * ids.length)
+  const view = new DataView(out.buffer)
+  for (const [i, id] of ids.entries()) {
+    const at = i * record.length
+    out.set(record, at)
+    setWide(view, at + RequestStart.requestId, id)
+    patch(view, at, id)
+  }
+  return out
+}
+
+export function setWide(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % 2 ** 32, true)
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+}
+
+/** Starts that arrive at the tick of their id, from a thread of that number. */
+export function startsAt(ids: readonly number[], fields: Omit<StartFields, 'id'> = {}): Uint8Array {
+  return copies(start({ ...fields, id: 0 }), ids, (view, at, id) => {
+    setWide(view, at + RecordHeader.timestamp, id)
+    view.setUint32(at + RequestStart.threadId, id, true)
+  })
+}
+
+/** Ends of `startsAt`, some ticks later. */
+export function endsAt(ids: readonly number[], latency = 1): Uint8Array {
+  return copies(end({ id: 0 }), ids, (view, at, id) => {
+    setWide(view, at + RecordHeader.timestamp, id + latency)
+    setWide(view, at + RequestEnd.arrivalTimestamp, id)
+  })
+}
+
+export function numbers(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => first + i)
+}

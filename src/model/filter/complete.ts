@@ -37,7 +37,8 @@ export function completeFilter(
   const expected = expectedAfter(text.slice(0, start))
   if (!expected) return { start, items: [] }
   const items = candidates(expected, dynamic).filter((item) => item.text.toLowerCase().includes(typed))
-  const rank = (item: Completion) => (item.text.toLowerCase().startsWith(typed) ? 0 : 1)
+  // What begins with the typed text first, then what has it soon: `canc` finds STATUS_CANCELLED before its like.
+  const rank = (item: Completion) => item.text.toLowerCase().indexOf(typed)
   return { start, items: items.sort((a, b) => rank(a) - rank(b)).slice(0, LIMIT) }
 }
 
@@ -50,13 +51,10 @@ function expectedAfter(text: string): Expected | null {
   }
   try {
     parser.filter()
-    return text.trim() === '' ? { what: 'test' } : parser.expectedAtEnd
   } catch (error) {
     if (!(error instanceof FilterError)) throw error
-    // An error before the end is for the user to mend first.
-    const atEnd = error.end >= text.trimEnd().length
-    return atEnd ? parser.expectedAtEnd : null
   }
+  return parser.expectedAtEnd
 }
 
 function candidates(expected: Expected, dynamic: (field: string) => readonly string[]): Completion[] {

@@ -52,8 +52,8 @@ export function operatorsOf(field: Field): readonly string[] {
 
 export class Parser {
   #at = 0
-  /** What was looked for where the text ended. */
-  expectedAtEnd: Expected = { what: 'test' }
+  /** What could follow the text; null when it goes wrong before its end. */
+  expectedAtEnd: Expected | null = null
 
   constructor(
     readonly tokens: readonly Token[],
@@ -61,6 +61,7 @@ export class Parser {
   ) {}
 
   filter(): Expression {
+    this.#expect({ what: 'test' })
     if (this.#peek().kind === 'end') return { kind: 'all' }
     const expression = this.#either()
     const token = this.#peek()
@@ -71,8 +72,12 @@ export class Parser {
         token.end,
       )
     }
-    this.expectedAtEnd = { what: 'joiner' }
+    this.#expect({ what: 'joiner' })
     return expression
+  }
+
+  #expect(expected: Expected): void {
+    if (this.#peek().kind === 'end') this.expectedAtEnd = expected
   }
 
   #peek(): Token {
@@ -110,7 +115,7 @@ export class Parser {
     if (this.#accept('(')) {
       const inner = this.#either()
       if (!this.#accept(')')) {
-        this.expectedAtEnd = { what: 'joiner' }
+        this.#expect({ what: 'joiner' })
         const end = this.#peek()
         throw new FilterError(
           'this parenthesis is not closed',
@@ -126,7 +131,7 @@ export class Parser {
   #test(): Expression {
     const subject = this.#take()
     if (subject.kind === 'end' || subject.kind === 'symbol' || isReserved(subject)) {
-      this.expectedAtEnd = { what: 'test' }
+      this.#expect({ what: 'test' })
       throw new FilterError(
         'expected a field, such as status, or a text to look for',
         subject.start,
@@ -144,7 +149,7 @@ export class Parser {
       throw new FilterError(`${what}${suggestion(subject.text)}`, subject.start, subject.end)
     }
     if (!compared) {
-      this.expectedAtEnd = { what: 'operator', field }
+      this.#expect({ what: 'operator', field })
       if (field.type === 'flag') return { kind: 'flag', field, value: true }
       throw new FilterError(
         `expected ${list(operatorsOf(field))} after ${field.name}`,
@@ -212,7 +217,7 @@ export class Parser {
   #value(field: Field): Token {
     const token = this.#take()
     if (token.kind === 'end' || token.kind === 'symbol') {
-      this.expectedAtEnd = { what: 'value', field }
+      this.#expect({ what: 'value', field })
       throw new FilterError(`expected ${describeValue(field)}`, token.start, token.end)
     }
     return token
