@@ -3,11 +3,12 @@
 import { type Command, Option } from 'commander'
 import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
 import { DEFAULT_SNAP_LENGTH, LossReason } from '../protocol/layout.ts'
-import type { Losses } from '../protocol/records.ts'
+import { type Losses, lostRecords } from '../protocol/records.ts'
 import { RecordingError } from '../session/recorder.ts'
 import { Session } from '../session/session.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
+import { describeLosses } from './losses.ts'
 import {
   driverOption,
   rateOption,
@@ -108,7 +109,7 @@ async function record(options: Options, io: Io): Promise<void> {
       throw new CommandError('aborted: the end of the capture is missing in the file', 130)
     }
     if (problems.length > 0) throw new CommandError(problems.join('; '))
-    report(summaryOf(session, kind, elapsed, file), options, io)
+    report(summaryOf(session, kind, elapsed, file), lossesOf(session), options, io)
   } finally {
     progress.end()
     interruption.end()
@@ -172,7 +173,7 @@ function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: st
   const summary: Summary = {
     requests: requestsOf(session),
     rows: capture.endRow,
-    dropped: droppedOf(session.counters?.drops ?? capture.losses),
+    dropped: droppedOf(lossesOf(session)),
     unpaired: capture.unpairedEnds + capture.inFlight,
     seconds: Math.round(elapsed * 1000) / 1000,
     bytes: session.recordedBytes,
@@ -186,6 +187,10 @@ function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: st
   return summary
 }
 
+function lossesOf({ counters, capture }: Session): Losses {
+  return counters?.drops ?? capture.losses
+}
+
 function droppedOf(losses: Losses): Summary['dropped'] {
   const byReason = (counts: number[]) =>
     Object.fromEntries(
@@ -197,32 +202,18 @@ function droppedOf(losses: Losses): Summary['dropped'] {
   return { starts: byReason(losses.starts), ends: byReason(losses.ends), others: losses.others }
 }
 
-function report(summary: Summary, options: Options, io: Io): void {
+function report(summary: Summary, losses: Losses, options: Options, io: Io): void {
   if (options.json) {
     writeOut(io, `${JSON.stringify(summary)}\n`)
     return
   }
   const lines = [
     `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${summary.file}`,
-    `${describeDrops(summary.dropped)}; ${formatCount(summary.unpaired)} unpaired`,
+    `${describeLosses(losses)}; ${formatCount(summary.unpaired)} unpaired`,
   ]
   if (summary.issued !== undefined)
     lines.push(`${formatCount(summary.issued)} issued by the simulated callers`)
   writeOut(io, `${lines.join('\n')}\n`)
-}
-
-function describeDrops(dropped: Summary['dropped']): string {
-  const parts: string[] = []
-  for (const [kind, counts] of [
-    ['starts', dropped.starts],
-    ['ends', dropped.ends],
-  ] as const) {
-    for (const [reason, count] of Object.entries(counts)) {
-      if (count > 0) parts.push(`${formatCount(count)} ${kind} (${reason})`)
-    }
-  }
-  if (dropped.others > 0) parts.push(`${formatCount(dropped.others)} others`)
-  return parts.length === 0 ? 'nothing dropped' : `dropped: ${parts.join(', ')}`
 }
 
 /** One line on stderr that keeps changing; on no terminal, one line a second. */
@@ -248,9 +239,8 @@ class Progress {
     const rate = ((requests - this.#shownRequests) * 1000) / (now - this.#shownAt)
     this.#shownAt = now
     this.#shownRequests = requests
-    const { droppedStarts, droppedEnds, droppedOthers, recordedBytes } = this.#session.gauges()
-    const dropped = [...droppedStarts, ...droppedEnds, droppedOthers].reduce((sum, each) => sum + each, 0)
-    const text = `${formatRate(rate)}  ${formatCount(requests)} requests  ${formatCount(dropped)} dropped  ${formatBytes(recordedBytes)}`
+    const dropped = lostRecords(lossesOf(this.#session))
+    const text = `${formatRate(rate)}  ${formatCount(requests)} requests  ${formatCount(dropped)} dropped  ${formatBytes(this.#session.recordedBytes)}`
     this.#open = this.#io.err.isTTY
     this.#io.err.write(this.#open ? `\r${text}\x1b[K` : `${text}\n`)
   }

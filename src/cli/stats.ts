@@ -3,10 +3,10 @@
 import type { Command } from 'commander'
 import { functionName } from '../formats/irp-names.ts'
 import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
-import type { Capture, FunctionStatistics } from '../model/capture.ts'
-import { LossReason } from '../protocol/layout.ts'
+import type { FunctionStatistics } from '../model/capture.ts'
 import { loadCaptureFile } from '../session/capture-file.ts'
 import { type Io, writeOut } from './io.ts'
+import { describeLosses } from './losses.ts'
 import { type Column, formatTable } from './table.ts'
 
 /** Statistics cover rows that have left, so rows need little room: enough to pair starts with ends. */
@@ -65,19 +65,8 @@ async function stats(file: string, options: Options, io: Io): Promise<void> {
     ...[each.p50, each.p99, each.max].map((ticks) => formatDuration(nanoseconds(ticks))),
   ]
   writeOut(io, formatTable(COLUMNS, functions.map(line)))
-  writeOut(io, `\n${info.os}; ${describeLosses(capture)}\n`)
-}
-
-function describeLosses(capture: Capture): string {
-  const { starts, ends, others } = capture.losses
-  const parts = Object.entries(LossReason)
-    .filter(([, reason]) => starts[reason] + ends[reason] > 0)
-    .map(
-      ([name, reason]) => `${name} ${formatCount(starts[reason])} starts, ${formatCount(ends[reason])} ends`,
-    )
-  if (others > 0) parts.push(`${formatCount(others)} others`)
-  if (capture.unpairedEnds > 0) parts.push(`${formatCount(capture.unpairedEnds)} ends without a start`)
-  return parts.length === 0 ? 'nothing dropped' : `dropped: ${parts.join('; ')}`
+  const unpaired = formatCount(capture.unpairedEnds)
+  writeOut(io, `\n${info.os}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start\n`)
 }
 
 function jsonNumber(value: number): number | null {

@@ -186,6 +186,7 @@ export class Session implements Subject {
     if (this.#phase === 'running') throw new SessionError('A capture is running already.')
     if (this.#hooks.length === 0) throw new SessionError('No driver is selected: add one first.')
     const { ringBytes, inputSnapLength, outputSnapLength, traffic } = this.#options
+    const before = this.#now()
     this.driver.start({
       ringBytes: ringBytes ?? DEFAULT_RING_BYTES,
       inputSnapLength: inputSnapLength ?? DEFAULT_SNAP_LENGTH,
@@ -193,7 +194,7 @@ export class Session implements Subject {
     })
     this.#phase = 'running'
     this.#capture = this.#newCapture()
-    for (const hook of this.#hooks) this.#append(encodeDriverHooked(hook, this.#now()))
+    for (const hook of this.#hooks) this.#append(encodeDriverHooked(hook, before))
     const ring = new SlotRing(this.#source, (batch) => this.#append(batch))
     this.#ring = ring
     void ring.ended.then((error) => {
@@ -246,7 +247,7 @@ export class Session implements Subject {
     this.#recorder = recorder
     if (this.#phase === 'running') {
       for (const hook of this.#hooks) recorder.append(encodeDriverHooked(hook, this.#now()))
-      recorder.append(encodeProcesses(this.#source.processes()))
+      recorder.append(encodeProcesses(this.#source.processes(), this.#now()))
     }
     this.#changed()
   }
@@ -338,9 +339,9 @@ export class Session implements Subject {
       return // Rows then carry numbers; nothing else depends on names.
     }
     this.#wanted.clear()
-    // They were seen before they were asked for: the names hold from the start.
-    this.#capture.learnProcesses(found, 0 as Ticks)
-    this.#recorder?.append(encodeProcesses(found))
+    const now = this.#now()
+    this.#capture.learnProcesses(found, now)
+    this.#recorder?.append(encodeProcesses(found, now))
   }
 
   #readCounters(): void {
@@ -383,8 +384,13 @@ export class Session implements Subject {
     return `${os.version()} (${os.release()})`
   }
 
+  /** Now, by the driver's clock; a moment ago if the driver does not answer any more. */
   #now(): Ticks {
-    return this.driver.counters().at
+    try {
+      return this.driver.counters().at
+    } catch {
+      return this.#counters?.at ?? this.driver.hello.anchorTicks
+    }
   }
 
   #changed(): void {
@@ -396,8 +402,6 @@ export class Session implements Subject {
   }
 }
 
-function encodeProcesses(list: readonly ProcessListing[]): Uint8Array {
-  return Buffer.concat(
-    list.map((each) => encodeProcess({ ...each, at: 0 as Ticks, event: ProcessEvent.Snapshot })),
-  )
+function encodeProcesses(list: readonly ProcessListing[], at: Ticks): Uint8Array {
+  return Buffer.concat(list.map((each) => encodeProcess({ ...each, at, event: ProcessEvent.Snapshot })))
 }
