@@ -826,7 +826,6 @@ const byName = new Map(TABLE.map(([status, name]) => [name, status as NtStatus])
 export const SEVERITIES = ['success', 'information', 'warning', 'error'] as const
 export type Severity = (typeof SEVERITIES)[number]
 
-export const STATUS_SUCCESS = 0 as NtStatus
 export const STATUS_CANCELLED = 0xc0000120 as NtStatus
 
 export function statusSeverity(status: number): Severity {

@@ -86,11 +86,6 @@ export function ticksToNs(ticks: number, ticksPerSecond: number): number {
   return (ticks / ticksPerSecond) * 1e9
 }
 
-/** Milliseconds since 1970, UTC. A double keeps about a quarter of a microsecond here; `formatTime` keeps more. */
-export function ticksToUtcMs(ticks: number, clock: Clock): number {
-  return clock.anchorUtcMs + ((ticks - clock.anchorTicks) / clock.ticksPerSecond) * 1e3
-}
-
 /**
  * `14:03:07.1234567`: UTC moved by `offsetMinutes`, to 100 ns. Whole milliseconds and the rest are kept apart until
  * the end, since a double cannot hold 100 ns since 1970.
@@ -118,7 +113,7 @@ function fraction(ms: number, rest: number): string {
 function split(ticks: number, clock: Clock): { ms: number; rest: number } {
   const anchorMs = Math.floor(clock.anchorUtcMs)
   const anchorRest = Math.round((clock.anchorUtcMs - anchorMs) * 1e4)
-  const units = Math.floor(((ticks - clock.anchorTicks) / clock.ticksPerSecond) * 1e7) + anchorRest
+  const units = Math.floor((ticks - clock.anchorTicks) / (clock.ticksPerSecond / 1e7)) + anchorRest
   const ms = Math.floor(units / 1e4)
   return { ms: anchorMs + ms, rest: units - ms * 1e4 }
 }
@@ -138,5 +133,6 @@ export function parseTimestamp(text: string, clock: Clock): number | undefined {
   // Two differences, since neither a time since 1970 in ticks nor one with a fraction fits a double exactly.
   const wholeMs = Math.floor(clock.anchorUtcMs)
   const restMs = Number(`0.${digits || '0'}`) * 1e3 - (clock.anchorUtcMs - wholeMs)
-  return clock.anchorTicks + ((ms - wholeMs + restMs) / 1e3) * clock.ticksPerSecond
+  const ticksPerMs = clock.ticksPerSecond / 1e3
+  return Math.round(clock.anchorTicks + (ms - wholeMs) * ticksPerMs + restMs * ticksPerMs)
 }
