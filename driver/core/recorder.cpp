@@ -34,7 +34,10 @@ Section::~Section() {
 }
 
 void Shard::CountLoss(Offered what, LossReason reason) {
-    lossWaits = true;
+    lossCounted = true;
+    // A missing payload is told by its record's own flag: the count may wait, lest a driver whose buffers cannot be read
+    // fill the ring with Loss records.
+    if (reason != kLossPayloadNoScratch && reason != kLossPayloadFault) lossWaits = true;
     switch (what) {
         case Offered::kStart:
             loss.starts[reason]++;
@@ -77,6 +80,7 @@ NTSTATUS Recorder::Prepare(uint32_t ringBytes) {
         Shard& shard = shards_[i];
         shard.ring.Attach(memory_.data() + static_cast<size_t>(i) * ringBytes, ringBytes);
         shard.sequence = 0;
+        shard.lossCounted = false;
         shard.lossWaits = false;
         RtlZeroMemory(&shard.loss, sizeof(shard.loss));
         RtlZeroMemory(static_cast<void*>(&shard.totals), sizeof(shard.totals));
@@ -144,6 +148,7 @@ bool Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, co
         header.driverId = 0;
         RtlCopyMemory(lossAt, &shard.loss, sizeof(LossRecord));
         RtlZeroMemory(&shard.loss, sizeof(LossRecord));
+        shard.lossCounted = false;
         shard.lossWaits = false;
     }
     RtlCopyMemory(at, record, fixedBytes);
@@ -161,7 +166,7 @@ bool Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, co
 }
 
 void Recorder::WriteWaitingLoss(Shard& shard) {
-    if (!shard.lossWaits) return;
+    if (!shard.lossCounted) return;
     uint8_t* at = shard.ring.Place(sizeof(LossRecord));
     if (at == nullptr) return;
     RecordHeader& header = shard.loss.header;
@@ -174,6 +179,7 @@ void Recorder::WriteWaitingLoss(Shard& shard) {
     header.timestamp = NowTicks();
     RtlCopyMemory(at, &shard.loss, sizeof(LossRecord));
     RtlZeroMemory(&shard.loss, sizeof(LossRecord));
+    shard.lossCounted = false;
     shard.lossWaits = false;
     shard.ring.Publish();
 }

@@ -54,7 +54,8 @@ struct alignas(kCacheLine) Shard {
     uint32_t sequence;
     uint64_t requests;  // ids given out; never reset
     LossRecord loss;    // counts since the last Loss record that was written
-    bool lossWaits;
+    bool lossCounted;   // there are any
+    bool lossWaits;     // ... that belong before the next record
     bool wake;  // the section that is running now shall ring the doorbell
     RecordTotals totals;
     Magazine magazine;
