@@ -205,10 +205,10 @@ async function item(page: Page, name: string): Promise<number> {
 }
 
 async function filter(page: Page, text: string): Promise<void> {
-  await page.locator('#filter-field').fill(text)
-  // Not Enter: that would take a completion.
-  await page.keyboard.press('Escape')
-  await page.keyboard.press('Escape')
+  const field = page.locator('#filter-field')
+  await field.fill(text)
+  await field.press('Enter')
+  await field.press('Escape')
 }
 
 /** What a hex view shows, as numbers. Rows out of sight are not on the page. */
