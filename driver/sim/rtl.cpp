@@ -69,3 +69,6 @@ void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, ULONG_PT
                               static_cast<size_t>(p2), static_cast<size_t>(p3), static_cast<size_t>(p4));
     std::abort();
 }
+
+// Routines that only newer kernels have are looked up by name; this kernel has what nt.h declares, and no more.
+PVOID MmGetSystemRoutineAddress(PUNICODE_STRING) { return nullptr; }

@@ -61,14 +61,18 @@ struct Slot {
     void await_resume() const {}
 };
 
-// co_await Finished{request}
-struct Finished {
-    std::unique_ptr<UserHandle::Pending> request;
-    bool await_ready() const { return request->Wait(0); }
+// co_await Finished(request). Not an aggregate: g++ 12 destroys one twice when it is initialized by a co_await.
+class Finished {
+ public:
+    explicit Finished(std::unique_ptr<UserHandle::Pending> request) : request_(std::move(request)) {}
+    bool await_ready() const { return request_->Wait(0); }
     void await_suspend(std::coroutine_handle<Script::promise_type> script) const {
-        script.promise().waitsFor = request.get();
+        script.promise().waitsFor = request_.get();
     }
-    Status await_resume() const { return request->Result(nullptr); }
+    Status await_resume() const { return request_->Result(nullptr); }
+
+ private:
+    std::unique_ptr<UserHandle::Pending> request_;
 };
 
 }  // namespace drivermon::sim

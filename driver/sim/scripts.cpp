@@ -113,32 +113,32 @@ Script Browse(Caller& caller) {
     for (;;) {
         Device socket = co_await Opening(caller, kEndpointPath, memory.open);
         memory.bind.address = Address(0, 0, 0, 0, 0);
-        co_await Finished{co_await Sending(caller, socket, kAfdBind, &memory.bind, sizeof(memory.bind), &memory.address,
-                                           sizeof(memory.address))};
+        co_await Finished(co_await Sending(caller, socket, kAfdBind, &memory.bind, sizeof(memory.bind), &memory.address,
+                                           sizeof(memory.address)));
         const bool refused = random.OneIn(12);
         memory.connect.remote = Address(203, 0, 113, static_cast<uint8_t>(random.Between(1, 250)),
                                         refused ? kAfdPortRefused : kAfdPortHttp);
-        const Status status = co_await Finished{
-            co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0)};
+        const Status status = co_await Finished(
+            co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0));
         if (!NT_SUCCESS(status) && caller.MayReopen()) continue;
-        co_await Finished{
-            co_await Sending(caller, socket, kAfdSetContext, &memory.context, sizeof(memory.context), nullptr, 0)};
+        co_await Finished(
+            co_await Sending(caller, socket, kAfdSetContext, &memory.context, sizeof(memory.context), nullptr, 0));
 
         for (uint32_t exchanges = random.Between(20, 200); exchanges || !caller.MayReopen(); exchanges -= !!exchanges) {
             const uint32_t bytes = PrepareHttpRequest(memory, random);
-            co_await Finished{co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0)};
+            co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
             // An answer comes in one to three pieces; now and then the caller asks before it is there.
             for (uint32_t pieces = random.Between(1, 3); pieces; pieces--) {
                 PrepareReceive(memory);
-                co_await Finished{co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
-                                                   memory.output.data(), 500)};
+                co_await Finished(co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
+                                                   memory.output.data(), 500));
             }
             if (random.OneIn(8)) {
-                co_await Finished{co_await Sending(caller, socket, kAfdGetInformation, nullptr, 0, memory.information,
-                                                   sizeof(memory.information))};
+                co_await Finished(co_await Sending(caller, socket, kAfdGetInformation, nullptr, 0, memory.information,
+                                                   sizeof(memory.information)));
             }
         }
-        co_await Finished{co_await Sending(caller, socket, kAfdPartialDisconnect, nullptr, 0, nullptr, 0)};
+        co_await Finished(co_await Sending(caller, socket, kAfdPartialDisconnect, nullptr, 0, nullptr, 0));
     }
 }
 
@@ -148,18 +148,18 @@ Script ServeRows(Caller& caller) {
     SocketMemory memory(kStream);
     Device socket = co_await Opening(caller, kEndpointPath, memory.open);
     memory.connect.remote = Address(10, 0, 0, static_cast<uint8_t>(random.Between(2, 60)), kAfdPortTds);
-    co_await Finished{
-        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0)};
+    co_await Finished(
+        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0));
     for (;;) {
         // One in sixteen is too long for the fast path.
         const uint32_t length =
             random.OneIn(16) ? random.Between(kAfdFastSendBytes + 1, kLongestSend) : random.Between(48, 2048);
         const uint32_t bytes = PrepareBytes(memory, random, length);
-        co_await Finished{co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0)};
+        co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
         for (uint32_t receives = random.Between(1, 2); receives; receives--) {
             PrepareReceive(memory);
-            co_await Finished{co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
-                                               memory.output.data(), 4096)};
+            co_await Finished(co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
+                                               memory.output.data(), 4096));
         }
     }
 }
@@ -170,20 +170,20 @@ Script PollAndReceive(Caller& caller) {
     SocketMemory memory(kStream);
     Device socket = co_await Opening(caller, kEndpointPath, memory.open);
     memory.connect.remote = Address(127, 0, 0, 1, kAfdPortHttp);
-    co_await Finished{
-        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0)};
+    co_await Finished(
+        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0));
     for (;;) {
         memory.poll = {-10LL * random.Between(200, 20'000), 1, 0, {{0x1A4, 0x0181, 0}}};
         std::unique_ptr<UserHandle::Pending> poll = co_await Sending(
             caller, socket, kAfdPoll, &memory.poll, sizeof(memory.poll), &memory.poll, sizeof(memory.poll));
         for (uint32_t sends = random.Between(1, 12); sends; sends--) {
             const uint32_t bytes = PrepareHttpRequest(memory, random);
-            co_await Finished{co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0)};
+            co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
             PrepareReceive(memory);
-            co_await Finished{co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
-                                               memory.output.data(), kOutputBytes)};
+            co_await Finished(co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
+                                               memory.output.data(), kOutputBytes));
         }
-        co_await Finished{std::move(poll)};
+        co_await Finished(std::move(poll));
     }
 }
 
@@ -194,18 +194,18 @@ Script Resolve(Caller& caller) {
     for (;;) {
         Device socket = co_await Opening(caller, kEndpointPath, memory.open);
         memory.bind.address = Address(0, 0, 0, 0, 0);
-        co_await Finished{co_await Sending(caller, socket, kAfdBind, &memory.bind, sizeof(memory.bind), &memory.address,
-                                           sizeof(memory.address))};
+        co_await Finished(co_await Sending(caller, socket, kAfdBind, &memory.bind, sizeof(memory.bind), &memory.address,
+                                           sizeof(memory.address)));
         for (uint32_t queries = random.Between(8, 40); queries || !caller.MayReopen(); queries -= !!queries) {
             const uint32_t bytes = PrepareDnsQuery(memory, random);
-            co_await Finished{
-                co_await Sending(caller, socket, kAfdSendDatagram, memory.input.data(), bytes, nullptr, 0)};
+            co_await Finished(
+                co_await Sending(caller, socket, kAfdSendDatagram, memory.input.data(), bytes, nullptr, 0));
             PrepareReceive(memory);
-            co_await Finished{co_await Sending(caller, socket, kAfdReceiveDatagram, &memory.receive,
-                                               sizeof(memory.receive), memory.output.data(), 512)};
+            co_await Finished(co_await Sending(caller, socket, kAfdReceiveDatagram, &memory.receive,
+                                               sizeof(memory.receive), memory.output.data(), 512));
             if (random.OneIn(6)) {
-                co_await Finished{co_await Sending(caller, socket, kAfdGetAddress, nullptr, 0, &memory.address,
-                                                   sizeof(memory.address))};
+                co_await Finished(co_await Sending(caller, socket, kAfdGetAddress, nullptr, 0, &memory.address,
+                                                   sizeof(memory.address)));
             }
         }
     }
@@ -217,18 +217,18 @@ Script WaitForPush(Caller& caller) {
     SocketMemory memory(kStream);
     Device socket = co_await Opening(caller, kEndpointPath, memory.open);
     memory.connect.remote = Address(198, 51, 100, 7, kAfdPortSilent);
-    co_await Finished{
-        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0)};
+    co_await Finished(
+        co_await Sending(caller, socket, kAfdConnect, &memory.connect, sizeof(memory.connect), nullptr, 0));
     for (;;) {
         PrepareReceive(memory);
         std::unique_ptr<UserHandle::Pending> push = co_await Sending(
             caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive), memory.output.data(), 1024);
         for (uint32_t pings = random.Between(1, 6); pings; pings--) {
             const uint32_t bytes = PrepareBytes(memory, random, 16);
-            co_await Finished{co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0)};
+            co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
         }
         push->Cancel();
-        co_await Finished{std::move(push)};
+        co_await Finished(std::move(push));
     }
 }
 
@@ -251,42 +251,42 @@ Script TryEverything(Caller& caller) {
                 case 0:
                 case 1:
                 case 2:
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoBuffered, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoBuffered, input.data(), bytes, output.data(), bytes));
                     break;
                 case 3:
                     std::memcpy(output.data(), input.data(), bytes);
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoInDirect, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoInDirect, input.data(), bytes, output.data(), bytes));
                     break;
                 case 4:
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoOutDirect, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoOutDirect, input.data(), bytes, output.data(), bytes));
                     break;
                 case 5:
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoNeither, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoNeither, input.data(), bytes, output.data(), bytes));
                     break;
                 case 6:
                 case 7: {
                     const EchoPendRequest request{random.Between(50, 4000), STATUS_SUCCESS};
                     std::memcpy(input.data(), &request, sizeof(request));
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoPend, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoPend, input.data(), bytes, output.data(), bytes));
                     break;
                 }
                 case 8: {
                     const EchoFailRequest request{random.OneIn(2) ? STATUS_ACCESS_DENIED : STATUS_BUFFER_OVERFLOW, 0};
                     std::memcpy(input.data(), &request, sizeof(request));
-                    co_await Finished{
-                        co_await Sending(caller, echo, kEchoFail, input.data(), bytes, output.data(), bytes)};
+                    co_await Finished(
+                        co_await Sending(caller, echo, kEchoFail, input.data(), bytes, output.data(), bytes));
                     break;
                 }
                 case 9: {
                     std::unique_ptr<UserHandle::Pending> held =
                         co_await Sending(caller, echo, kEchoHold, nullptr, 0, nullptr, 0);
                     held->Cancel();
-                    co_await Finished{std::move(held)};
+                    co_await Finished(std::move(held));
                     break;
                 }
                 case 10:

@@ -39,6 +39,7 @@ struct Request {
     }
     bool Wait(uint32_t timeoutMs) {
         if (done.load(std::memory_order_acquire)) return true;
+        if (timeoutMs == 0) return false;
         std::unique_lock guard(lock);
         const auto isDone = [this] { return done.load(std::memory_order_relaxed); };
         if (timeoutMs != kForever) return finished.wait_for(guard, std::chrono::milliseconds(timeoutMs), isDone);
