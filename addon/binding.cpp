@@ -1,9 +1,9 @@
 // binding.cpp: binding.ts, implemented: a Source and its Pump as a JavaScript object.
 //
-// Who owns the pump's thread: the environment. Whatever ends first (close, a failed driver, garbage collection, a
-// worker's termination) stops and joins it before any memory it uses goes. The one exception is process.exit() on the
-// main thread: Node runs no hooks there and the thread dies with the process, so nothing here may have a static
-// destructor.
+// Who owns the native threads: the environment. Whatever ends first stops and joins them before any memory they use
+// goes: close, the driver's end, garbage collection, the cleanup hook of an environment that is torn down (a terminated
+// worker), or the process' `exit` event. The event is needed because process.exit on the main thread tears nothing
+// down: it runs static destructors beside threads that still use what they destroy.
 //
 // C++ exceptions are on (NAPI_CPP_EXCEPTIONS): node-addon-api turns an escaping Napi::Error into a JavaScript
 // exception, so one `Guarded` at the border is all the error handling there is.
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "pump.h"
 #include "source.h"
@@ -126,6 +127,13 @@ class PumpSession {
     std::unique_ptr<Pump> pump_;
 };
 
+// What one environment has. Shared, because in a teardown it and the sources go in no order that can be relied on.
+struct Environment {
+    Napi::FunctionReference sourceClass;
+    std::set<NativeSource*> sources;
+};
+using EnvironmentRef = std::shared_ptr<Environment>;
+
 class NativeSource : public Napi::ObjectWrap<NativeSource> {
  public:
     static Napi::Function Define(Napi::Env env) {
@@ -150,6 +158,17 @@ class NativeSource : public Napi::ObjectWrap<NativeSource> {
     explicit NativeSource(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeSource>(info) {
         if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "Use openDevice or openSim");
         source_ = std::move(*info[0].As<Napi::External<std::unique_ptr<Source>>>().Data());
+        environment_ = *info.Env().GetInstanceData<EnvironmentRef>();
+        environment_->sources.insert(this);
+    }
+
+    ~NativeSource() override {
+        if (environment_) environment_->sources.erase(this);
+    }
+
+    void CloseSource() {
+        EndSession();
+        source_.reset();
     }
 
     void OnDoorbell(Napi::Env env, Napi::Function callback) {
@@ -274,10 +293,7 @@ class NativeSource : public Napi::ObjectWrap<NativeSource> {
         return Napi::Boolean::New(info.Env(), Guarded(info.Env(), [&] { return Open().TrafficRunning(); }));
     }
 
-    void Close(const Napi::CallbackInfo&) {
-        EndSession();
-        source_.reset();
-    }
+    void Close(const Napi::CallbackInfo&) { CloseSource(); }
 
     Source& Open() {
         if (!source_) throw SourceError(0, "The source is closed");
@@ -290,6 +306,7 @@ class NativeSource : public Napi::ObjectWrap<NativeSource> {
         Unref();
     }
 
+    EnvironmentRef environment_;
     std::unique_ptr<Source> source_;
     std::unique_ptr<PumpSession> session_;  // after source_: it goes first
 };
@@ -305,8 +322,8 @@ template <OpenSource open>
 Napi::Value OpenWith(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     std::unique_ptr<Source> source = Guarded(env, [] { return open(); });
-    return env.GetInstanceData<Napi::FunctionReference>()->New(
-        {Napi::External<std::unique_ptr<Source>>::New(env, &source)});
+    const EnvironmentRef& environment = *env.GetInstanceData<EnvironmentRef>();
+    return environment->sourceClass.New({Napi::External<std::unique_ptr<Source>>::New(env, &source)});
 }
 
 #if !defined(_WIN32)
@@ -316,7 +333,16 @@ std::unique_ptr<Source> NoDeviceHere() {
 #endif
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-    env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(NativeSource::Define(env))));
+    const EnvironmentRef environment = std::make_shared<Environment>();
+    environment->sourceClass = Napi::Persistent(NativeSource::Define(env));
+    env.SetInstanceData(new EnvironmentRef(environment));
+
+    const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+    process.Get("once").As<Napi::Function>().Call(
+        process, {Napi::String::New(env, "exit"), Napi::Function::New(env, [environment](const Napi::CallbackInfo&) {
+                      for (NativeSource* source : environment->sources) source->CloseSource();
+                  })});
+
 #if defined(_WIN32)
     exports.Set("platform", "win32");
     exports.Set("openDevice", Napi::Function::New<OpenWith<OpenDeviceSource>>(env, "openDevice"));

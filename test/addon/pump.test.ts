@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { NativeSource } from '../../addon/binding.ts'
 import { loadBinding } from '../../addon/load.ts'
 import { MIN_DATA_BYTES, MIN_RING_BYTES } from '../../src/protocol/layout.ts'
-import { addDriver, droppedByDriver, ECHO, hello, start, stop, Tally, until } from './sim.ts'
+import { addDriver, droppedByDriver, ECHO, hello, stall, start, stop, Tally, until } from './sim.ts'
 
 let source: NativeSource
 beforeEach(() => {
@@ -60,7 +60,7 @@ test('a stalled JavaScript thread loses nothing that the rings can hold', async 
   start(source)
   const tally = new Tally(source, 2, MIN_DATA_BYTES)
   source.startTraffic({ seed: 4, rate: 0, count: 5_000 })
-  while (source.trafficRunning()); // no event runs, no slot is emptied
+  stall(() => !source.trafficRunning())
   expect(tally.batches).toBe(0)
   const issued = await drain(tally)
   expect(tally.lost).toBe(0)
@@ -72,7 +72,7 @@ test('what the rings cannot hold is counted, to the last record', async () => {
   start(source, MIN_RING_BYTES)
   const tally = new Tally(source, 1, MIN_DATA_BYTES)
   source.startTraffic({ seed: 5, rate: 0, count: 20_000 })
-  while (source.trafficRunning());
+  stall(() => !source.trafficRunning())
   const issued = await drain(tally)
   expect(tally.lost).toBeGreaterThan(0)
   expect(tally.starts + tally.ends + tally.lost).toBe(2 * issued)
@@ -105,7 +105,7 @@ test('close in the middle of pumping, over and over', () => {
     start(source)
     new Tally(source, 2, MIN_DATA_BYTES)
     source.startTraffic({ seed: round, rate: 0, count: 0 })
-    if (round % 2 === 0) while (source.issued()[ECHO] < 1000);
+    if (round % 2 === 0) stall(() => source.issued()[ECHO] >= 1000)
     source.close()
     expect(source.pumping()).toBe(false)
     source = loadBinding().openSim()
@@ -128,9 +128,9 @@ test('close from within the doorbell', async () => {
   expect(source.pumping()).toBe(false)
 })
 
-test('a pump without a capture to read from tells why it ended', async () => {
+test('without a capture there is nothing to pump: it ends at once, in good order', async () => {
   const tally = new Tally(source, 2)
   await tally.ended
-  expect(tally.error).toBeInstanceOf(Error)
-  expect((tally.error as Error & { status: number }).status).toBeGreaterThan(0)
+  expect(tally.error).toBeNull()
+  expect(tally.batches).toBe(0)
 })

@@ -144,3 +144,10 @@ export class Tally {
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
+
+/** Holds the JavaScript thread until something is so: no event runs, no slot is emptied. */
+export function stall(condition: () => boolean): void {
+  // Nobody else can end this: vitest's own time limit needs the event loop.
+  const limit = performance.now() + 30_000
+  while (!condition()) if (performance.now() > limit) throw new Error('it never came to pass')
+}
