@@ -103,6 +103,11 @@ function hasEnded(words: Uint32Array, at: number): boolean {
   return words[at + Outcome.state] === RowState.Done || words[at + Outcome.state] === RowState.Unseen
 }
 
+/** A fast-I/O routine that returned FALSE has done nothing: what it left in the status block means nothing. */
+function hasStatus(words: Uint32Array, at: number): boolean {
+  return hasEnded(words, at) && (words[at + Outcome.flags] & RequestFlags.FellThrough) === 0
+}
+
 function endFlag(flag: number): EntrySource {
   return {
     in: 'outcome',
@@ -221,10 +226,10 @@ export const fields: readonly Field[] = [
   {
     name: 'status',
     type: 'status',
-    doc: 'NTSTATUS, by number or name: STATUS_CANCELLED',
+    doc: 'NTSTATUS, by number or name: STATUS_CANCELLED; a fast-I/O call that fell through has none',
     source: {
       in: 'outcome',
-      value: (words, at) => (hasEnded(words, at) ? words[at + Outcome.status] : null),
+      value: (words, at) => (hasStatus(words, at) ? words[at + Outcome.status] : null),
     },
   },
   {
@@ -233,7 +238,7 @@ export const fields: readonly Field[] = [
     doc: 'The status is an error (0xC…)',
     source: {
       in: 'outcome',
-      value: (words, at) => (hasEnded(words, at) ? isError(words[at + Outcome.status]) : null),
+      value: (words, at) => (hasStatus(words, at) ? isError(words[at + Outcome.status]) : null),
     },
   },
   {
@@ -251,8 +256,8 @@ export const fields: readonly Field[] = [
       fill(chunk, first, count, out) {
         for (let i = 0; i < count; i++) {
           const { entries } = chunk.outcomes
-          const ended = hasEnded(entries, chunk.outcome[first + i] * Outcome.width)
-          out[i] = ended ? Number(chunk.informationOf(first + i)) : Number.NaN
+          const has = hasStatus(entries, chunk.outcome[first + i] * Outcome.width)
+          out[i] = has ? Number(chunk.informationOf(first + i)) : Number.NaN
         }
       },
       exact: (chunk, row) => chunk.informationOf(row),

@@ -134,6 +134,25 @@ describe('pairing', () => {
     expect(capture.request(row(0))?.text('status')).toBe('')
   })
 
+  test('a fast-I/O call that fell through has no status', () => {
+    const capture = emptyCapture()
+    const flags = RequestFlags.FastIo
+    capture.ingest(
+      concat([
+        start({ id: 1, at: 5, major: 9, flags }),
+        end({ id: 1, at: 9, arrival: 5, major: 9, flags: flags | RequestFlags.FellThrough, information: 9n }),
+      ]),
+    )
+    const request = capture.request(row(0))
+    expect(['status', 'error', 'information'].map((field) => request?.value(field))).toEqual([
+      null,
+      null,
+      null,
+    ])
+    expect(['fellthrough', 'latency'].map((field) => request?.value(field))).toEqual([true, 4])
+    expect(capture.stats()).toMatchObject([{ count: 1, fellThrough: 1, errors: 0, bytesOut: 0 }])
+  })
+
   test('ends without starts do not fill the memory, and leave rows each', () => {
     const capture = emptyCapture()
     const count = 200_000
