@@ -23,7 +23,10 @@ namespace {
 // Not in every SDK's ntstatus-free headers; the values are documented in MS-ERREF.
 constexpr uint32_t kStatusPending = 0x00000103;
 constexpr uint32_t kStatusEndOfFile = 0xC0000011;
+constexpr uint32_t kStatusAccessDenied = 0xC0000022;
 constexpr uint32_t kStatusCancelled = 0xC0000120;
+
+constexpr char kInUse[] = "Another program is using the DriverMon driver. Close that one first";
 
 bool Succeeded(uint32_t status) {
     return static_cast<int32_t>(status) >= 0;
@@ -252,7 +255,7 @@ class DeviceSource final : public Source {
     size_t Control(uint32_t code, std::span<const std::byte> input, std::span<std::byte> output) override {
         const uint32_t status = control_.Send(code, input, output, nullptr);
         // A second open fails, but on Wine, which drops what a create routine says: there its requests are refused.
-        if (status == kStatusAccessDenied) throw SourceError(status, kInUse);
+        if (code == kControlHello && status == kStatusAccessDenied) throw SourceError(status, kInUse);
         if (!Succeeded(status))
             throw SourceError(status, "The driver refused control code " + Hex(code) + " with status " + Hex(status));
         return control_.Bytes();

@@ -103,8 +103,11 @@ describe('with the real driver under Wine', () => {
   })
 
   it('has a row for each request to our driver, and no other, as its caller knows it', () => {
-    expect(issued(echo).map((requests) => requests.length)).toEqual([78, 101])
+    expect(issued(echo).map((requests) => requests.length)).toEqual([101, 77])
     expect(seen(echo)).toEqual(issued(echo))
+    // Who closes a handle is another matter.
+    const others = rows.filter((row) => row.pid !== truth.process && row.function !== 'IRP_MJ_CLOSE')
+    expect(others.filter((row) => row.driver === echo)).toEqual([])
   })
 
   it('shows requests that were cancelled or completed later with what they ended with', () => {
@@ -147,7 +150,7 @@ describe('with the real driver under Wine', () => {
   it('writes a file that Wireshark’s tools open', () => {
     const capinfos = spawnSync('capinfos', ['-M', file], { encoding: 'utf8' })
     expect(capinfos.stderr).toBe('')
-    expect(capinfos.stdout).toMatch(/File type:\s+Wireshark\/\.\.\. - pcapng/)
+    expect(capinfos.stdout).toMatch(/File type:\s+.*pcapng/)
     // Each request is a start and an end.
     expect(Number(/Number of packets:\s+(\d+)/.exec(capinfos.stdout)?.[1])).toBeGreaterThanOrEqual(
       2 * rows.length,
@@ -206,7 +209,9 @@ describe('the command line on a machine with the driver', () => {
     ]
     const second = await machine.startDrivermon(args).end(60_000)
     expect(second.status).toBe(1)
-    expect(second.stderr.trim().split('\n')).toEqual([expect.stringMatching(/another|in use/i)])
+    expect(second.stderr.trim().split('\n')).toEqual([
+      expect.stringContaining('Another program is using the DriverMon driver'),
+    ])
     first.interrupt()
     expect((await first.end(30_000)).status).toBe(0)
 
