@@ -19,24 +19,22 @@ const missingPrograms = (/** @type {Record<string, string>} */ packages) =>
     .filter(([program]) => !has(program))
     .map(([, name]) => name)
 
+const missingForNative = () => [
+  ...missingPrograms({ cmake: 'cmake', 'c++': 'g++', make: 'make' }),
+  ...(existsSync('/usr/include/doctest/doctest.h') ? [] : ['doctest-dev']),
+]
+const configureNative = [
+  ...['cmake', '-S', '.', '-B', 'build-tests', '--log-level=WARNING'],
+  ...['-DDRIVERMON_TESTS=ON', '-DDRIVERMON_SANITIZE=address,undefined'],
+]
+
 /** A part says which Debian packages it lacks, and how it runs: by commands, or as a project of vitest. */
 const parts = {
   check: { missing: nothingMissing, commands: [['npm', 'run', '--silent', 'check']] },
   native: {
-    missing: () => [
-      ...missingPrograms({ cmake: 'cmake', 'c++': 'g++', make: 'make' }),
-      ...(existsSync('/usr/include/doctest/doctest.h') ? [] : ['doctest-dev']),
-    ],
+    missing: missingForNative,
     commands: [
-      [
-        'cmake',
-        '-S',
-        '.',
-        '-B',
-        'build-tests',
-        '-DDRIVERMON_TESTS=ON',
-        '-DDRIVERMON_SANITIZE=address,undefined',
-      ],
+      configureNative,
       ['cmake', '--build', 'build-tests', '--parallel', '2'],
       ['ctest', '--test-dir', 'build-tests', '--output-on-failure', '--no-tests=error'],
     ],
@@ -44,7 +42,11 @@ const parts = {
   build: { missing: nothingMissing, commands: [['npm', 'run', '--silent', 'build']] },
   unit: { missing: nothingMissing, commands: [] },
   journeys: { missing: () => missingPrograms({ chromium: 'chromium', tshark: 'tshark' }), commands: [] },
-  wine: { missing: () => [...missingForWine(), ...missingPrograms({ capinfos: 'tshark' })], commands: [] },
+  wine: {
+    missing: () => [...missingForNative(), ...missingForWine(), ...missingPrograms({ capinfos: 'tshark' })],
+    // The caller on the simulated machine; for Windows the journey builds for itself.
+    commands: [configureNative, ['cmake', '--build', 'build-tests', '--target', 'caller_simulated']],
+  },
 }
 /** @typedef {keyof typeof parts} Part */
 
@@ -68,7 +70,7 @@ if (unknown !== undefined) {
 
 const chosen = names.filter((name) => asked.length === 0 || asked.includes(name))
 const skipped = chosen.flatMap((name) => {
-  const packages = parts[name].missing()
+  const packages = [...new Set(parts[name].missing())]
   return packages.length > 0 ? [{ name, packages }] : []
 })
 const advice = skipped
