@@ -1,0 +1,132 @@
+// cli.test.ts: the built program as a user runs it: record on the simulated kernel, then read what it wrote.
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Summary } from '../../src/cli/record.ts'
+
+const PROGRAM = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+interface Result {
+  status: number | null
+  out: string
+  err: string
+}
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const result: Result = { status: null, out: '', err: '' }
+  child.stdout.on('data', (data) => {
+    result.out += data
+  })
+  child.stderr.on('data', (data) => {
+    result.err += data
+  })
+  const ended = new Promise<Result>((resolve) => {
+    child.on('close', (status) => resolve({ ...result, status }))
+  })
+  return { child, ended }
+}
+
+const run = (...args: string[]) => start(...args).ended
+
+describe('drivermon on the simulated kernel', () => {
+  it('lists the drivers of the simulated machine', async () => {
+    const { status, out } = await run('drivers', '--source', 'sim')
+    expect(status).toBe(0)
+    expect(out).toContain('\\Driver\\AFD')
+    expect(out).toContain('\\Driver\\DrivermonEcho')
+    expect(out).not.toContain('\\Driver\\DriverMon1')
+  })
+
+  it('records every request that was issued, and reads the same back', async () => {
+    const file = join(folder, 'all.pcapng')
+    const { status, out, err } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', 'DrivermonEcho', '--out', file],
+      ...['--count', '20000', '--rate', 'max', '--seed', '42', '--json'],
+    )
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    const summary = JSON.parse(out) as Summary
+    expect(summary.issued).toBe(20_000)
+    expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+    expect(summary.unpaired).toBe(0)
+
+    const shown = await run('show', file, '--format', 'jsonl')
+    expect(shown.status).toBe(0)
+    const rows = shown.out.trimEnd().split('\n')
+    expect(rows).toHaveLength(summary.rows)
+
+    const stats = await run('stats', file, '--json')
+    const { functions } = JSON.parse(stats.out) as { functions: { count: number; fellThrough: number }[] }
+    const sum = (of: 'count' | 'fellThrough') => functions.reduce((total, each) => total + each[of], 0)
+    expect(sum('count')).toBe(summary.rows)
+    expect(sum('count') - sum('fellThrough')).toBe(summary.requests)
+  })
+
+  it('accounts for every request when the ring is far too small', async () => {
+    const { out } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', '--out', join(folder, 'lossy.pcapng')],
+      ...['--count', '20000', '--rate', 'max', '--ring', '4', '--json'],
+    )
+    const summary = JSON.parse(out) as Summary
+    expect(lostStarts(summary)).toBeGreaterThan(0)
+    expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+  })
+
+  it('ends cleanly with Ctrl-C', async () => {
+    const file = join(folder, 'interrupted.pcapng')
+    const { child, ended } = start(
+      ...['record', '--source', 'sim', '--driver', 'AFD', '--out', file, '--json', '--progress'],
+    )
+    await new Promise((resolve) => child.stderr.once('data', resolve))
+    child.kill('SIGINT')
+    const { status, out } = await ended
+    expect(status).toBe(0)
+    const summary = JSON.parse(out) as Summary
+    expect(summary.requests).toBeGreaterThan(0)
+    expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+    expect((await run('stats', file)).status).toBe(0)
+  })
+
+  it.runIf(existsSync('/dev/full'))('says so in one line when the disk is full', async () => {
+    const { status, err } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
+    )
+    expect({ status, err }).toEqual({
+      status: 1,
+      err: 'drivermon: /dev/full: recording stopped: the disk is full\n',
+    })
+  })
+
+  it('ends quietly when nobody reads its output any more', async () => {
+    const file = join(folder, 'all.pcapng')
+    const { child, ended } = start('show', file)
+    child.stdout.once('data', () => child.stdout.destroy())
+    const { status, err } = await ended
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+  })
+
+  it('prints the address of the window on one line, and ends with Ctrl-C', async () => {
+    const { child, ended } = start('--no-open', '--source', 'sim')
+    const line = await new Promise<string>((resolve) =>
+      child.stdout.once('data', (data) => resolve(String(data))),
+    )
+    expect(line).toMatch(/^DriverMon http:\/\/127\.0\.0\.1:\d+\/\?key=[\w-]+\n$/)
+    const page = await fetch(line.split(' ')[1].trim(), { redirect: 'manual' })
+    expect(page.status).toBe(303)
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ status: 0, err: '' })
+  })
+})
+
+function lostStarts({ dropped }: Summary): number {
+  return dropped.starts.ringFull + dropped.starts.recordTooLarge
+}
