@@ -78,8 +78,10 @@ export class PcapngWriter {
   write(batch: Uint8Array): Uint8Array {
     const words = recordWords(batch)
     this.#used = 0
+    // All of it first: an interface that was promised in a batch that then fails would be missing from the file.
+    for (let at = 0; at < words.length; ) at += checkRecord(words, at, words.length)
     for (let at = 0; at < words.length; ) {
-      const length = checkRecord(words, at, words.length)
+      const length = words[at] >>> 2
       const type = words[at + 1] & 0xff
       const driverId = recordDriverId(words, at)
       let number = driverId === 0 ? 0 : this.#interfaces.get(driverId)

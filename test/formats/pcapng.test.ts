@@ -11,7 +11,7 @@ import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import { PcapngError, PcapngReader } from '../../src/formats/pcapng-reader.ts'
 import { PcapngWriter } from '../../src/formats/pcapng-writer.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
-import { encodeProcess } from '../../src/protocol/records.ts'
+import { encodeProcess, RecordError } from '../../src/protocol/records.ts'
 import { traffic } from '../support/captures.ts'
 import { concat, end, hooked, loss, start } from '../support/records.ts'
 
@@ -117,6 +117,16 @@ describe('a capture file', () => {
       }),
       { numRuns: 2000 },
     )
+  })
+
+  test('a malformed batch leaves no trace in it', () => {
+    const writer = new PcapngWriter(info)
+    const parts = [writer.header().slice()]
+    const bad = start({ id: 2, driverId: 9 })
+    bad[0] = 7
+    expect(() => writer.write(concat([start({ id: 1, driverId: 9 }), bad]))).toThrow(RecordError)
+    parts.push(writer.write(end({ id: 1, driverId: 9 })).slice())
+    expect(read(concat(parts)).records).toEqual(end({ id: 1, driverId: 9 }))
   })
 
   test.each([
