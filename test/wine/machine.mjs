@@ -92,6 +92,7 @@ export class Machine {
     if (changed.length > 0) wine.powerOff()
     // Wine shuts down with its last ordinary program: this one stays until we leave.
     this.#idle = wine.start([this.#node, '-e', 'setInterval(() => {}, 1e9)'])
+    process.once('exit', () => this.leave())
     for (const { name, file } of services) {
       if ((await wine.run(['sc', 'query', name], 30_000)).status === 0) continue
       const path = `C:\\windows\\system32\\drivers\\${file}`

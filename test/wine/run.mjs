@@ -37,13 +37,16 @@ async function main() {
   if (missing.length > 0) throw new Error(`This needs: apt-get install ${missing.join(' ')}`)
   buildForWindows()
   const machine = new Machine(join(root, 'build-wine/prefix'))
+  /** @type {() => void} */
+  let interrupt = () => process.exit(130)
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => interrupt())
   try {
     await machine.boot()
     const program = machine.startDrivermon(process.argv.slice(2))
     const relays = [relay(program.stdoutFile, process.stdout), relay(program.stderrFile, process.stderr)]
-    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
-      process.on(signal, () => program.interrupt())
-    }
+    interrupt = () => program.interrupt()
+    // Nobody reads any more.
+    process.stdout.on('error', () => program.interrupt())
     const { status } = await program.ended
     for (const end of relays) end()
     process.exitCode = status ?? 1
