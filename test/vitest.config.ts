@@ -17,6 +17,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.{ts,tsx}'],
           exclude: ['test/journeys/**', 'test/wine/**'],
+          // Far above what any needs: a loaded machine is no failure.
+          testTimeout: 60_000,
         },
       },
       { test: { name: 'journeys', include: ['test/journeys/**/*.test.ts'], ...journey } },

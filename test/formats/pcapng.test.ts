@@ -115,7 +115,7 @@ describe('a capture file', () => {
           expect((error as PcapngError).offset).toBeLessThanOrEqual(file.length)
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     )
   })
 
