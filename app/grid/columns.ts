@@ -29,11 +29,11 @@ export function gridColumns(text: RowText): Column[] {
   return [
     column('time', 'Time', 'time', 132, 122, 'mono', text.time),
     column('driver', 'Driver', 'driver', 96, 60, '', text.driver),
-    column('process', 'Process', 'process', 124, 88, '', text.process),
+    column('process', 'Process', 'process', 124, 104, '', text.process),
     column('pid', 'PID', 'pid', 56, 56, 'number', text.processId),
     { ...column('tid', 'TID', 'tid', 56, 56, 'number', text.threadId), dispensable: 2 },
     column('function', 'Function', 'function', 200, 150, 'function', text.functionName),
-    column('operation', 'Operation', 'ioctl', 190, 130, 'mono', text.operation),
+    column('operation', 'Operation', 'ioctl', 190, 124, 'mono', text.operation),
     column('status', 'Status', 'status', 196, 150, 'status', text.status),
     column('duration', 'Duration', 'latency', 92, 88, 'number duration', text.duration),
     column('in', 'In', 'input_length', 58, 58, 'number', text.input),
@@ -54,7 +54,7 @@ function column(
   return { id, title, field, width, min, className: `cell ${kind}`, text }
 }
 
-/** The longest duration bar stands for this many seconds; the shortest for a ten-millionth of that. */
+/** The longest duration bar stands for this many seconds; each tenth of that makes it an eighth shorter. */
 const FULL_BAR_SECONDS = 10
 
 export function rowLook(window: RowWindow, row: number, selected: boolean, ticksPerSecond: number): RowLook {
@@ -80,6 +80,6 @@ function outcome(window: RowWindow, row: number): string {
 
 function durationBar(seconds: number): number {
   if (!(seconds > 0)) return 0
-  const decades = Math.log10(seconds / FULL_BAR_SECONDS) / 7 + 1
+  const decades = Math.log10(seconds / FULL_BAR_SECONDS) / 8 + 1
   return Math.round(Math.min(1, Math.max(0.04, decades)) * 100) / 100
 }

@@ -59,6 +59,7 @@ export class GridView {
     parts.scroller.addEventListener('wheel', (event) => this.onWheel(event), { passive: false, signal })
     parts.scroller.addEventListener('scroll', () => this.onScroll(), { passive: true, signal })
     parts.rows.addEventListener('mousedown', (event) => this.onMouseDown(event), { signal })
+    parts.rows.addEventListener('mouseover', (event) => showWhole(event.target), { signal })
     parts.grid.addEventListener('keydown', (event) => this.onKey(event), { signal })
     this.resizes = new ResizeObserver(() => this.measure())
     this.resizes.observe(parts.scroller)
@@ -235,4 +236,10 @@ export class GridView {
     this.events.select(this.selected)
     this.drawSoon()
   }
+}
+
+/** A text that has no room shows whole as a tooltip. */
+function showWhole(target: EventTarget | null): void {
+  if (!(target instanceof HTMLElement) || !target.matches('.cell')) return
+  target.title = target.scrollWidth > target.clientWidth ? (target.textContent ?? '') : ''
 }

@@ -7,7 +7,13 @@ import {
   deviceTypeName,
   METHODS,
 } from '../../src/formats/ioctl.ts'
-import { carriesControlCode, functionFullName, functionIndex, Major } from '../../src/formats/irp-names.ts'
+import {
+  carriesControlCode,
+  functionFullName,
+  functionIndex,
+  functionMajors,
+  Major,
+} from '../../src/formats/irp-names.ts'
 import { statusName, statusSeverity } from '../../src/formats/ntstatus.ts'
 import {
   type Clock,
@@ -17,6 +23,7 @@ import {
   formatTime,
   ticksToNs,
 } from '../../src/formats/values.ts'
+import type { FunctionIndex } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import type { Detail } from '../worker/frames.ts'
 import { functionColour } from './function-colours.ts'
@@ -70,7 +77,7 @@ export function describe(row: Detail, clock: Clock): DetailText {
     course: courseOf(row),
     steps: steps(row, clock),
     fields: [
-      ...outcome(row),
+      ...outcome(row, fn),
       { name: 'Function', value: functionFullName(fn) + (minor ? ` · ${minor}` : '') },
       ...(isControl ? [controlCodeField(row.code)] : []),
       ...parameters(row),
@@ -112,12 +119,12 @@ function steps(row: Detail, clock: Clock): string[] {
     : ['arrived', `completed ${took}${cpu}`]
 }
 
-function outcome(row: Detail): DetailField[] {
+function outcome(row: Detail, fn: FunctionIndex): DetailField[] {
   if (!row.end) return [{ name: 'Status', value: 'in flight', tone: 'warning' }]
   const { status, information } = row.end
   const severity = statusSeverity(status)
   const tone = severity === 'error' ? 'error' : severity === 'warning' ? 'warning' : 'ok'
-  const isBytes = INFORMATION_IS_BYTES.includes(row.major) && !row.fastIo
+  const isBytes = INFORMATION_IS_BYTES.includes(functionMajors[fn])
   return [
     { name: 'Status', value: statusName(status), extra: formatHex(status, 8), tone },
     {

@@ -1,9 +1,9 @@
 // row-text.ts: what a row says, column by column: numbers from the window, names from src/formats and the core.
 
-import { describeIoctl } from '../../src/formats/ioctl.ts'
+import { ioctlName } from '../../src/formats/ioctl.ts'
 import { carriesControlCode, functionName, minorName } from '../../src/formats/irp-names.ts'
 import { statusName } from '../../src/formats/ntstatus.ts'
-import { formatCount, formatDuration, formatTime, ticksToNs } from '../../src/formats/values.ts'
+import { formatCount, formatDuration, formatHex, formatTime, ticksToNs } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { RowState, type SessionState } from '../../src/protocol/wire.ts'
@@ -43,7 +43,10 @@ export class RowText {
 
   operation = (rows: RowWindow, row: number): string => {
     const fn = rows.functionIndex(row)
-    return carriesControlCode(fn) ? describeIoctl(rows.code(row)) : minorText(fn, rows.minor(row))
+    if (!carriesControlCode(fn)) return minorText(fn, rows.minor(row))
+    const code = rows.code(row)
+    // What an unknown code says of itself is in the detail pane.
+    return ioctlName(code) || formatHex(code, 8)
   }
 
   status = (rows: RowWindow, row: number): string => {

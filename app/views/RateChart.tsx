@@ -183,7 +183,7 @@ class StackedChart {
           ...axis,
           size: 44,
           gap: 4,
-          space: 30,
+          space: 24,
           values: (_plot, splits) => splits.map((value) => formatRate(value).replace('/s', '').trim()),
         },
       ],
