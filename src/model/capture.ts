@@ -218,7 +218,7 @@ export class Capture {
       this.#pairing.delete(idLow, idHigh)
       this.#unpairedEnds--
     } else {
-      row = this.#newRow(arrival, idHigh * TWO_32 + idLow)
+      row = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
     }
     const to = row & (CHUNK_ROWS - 1)
@@ -258,6 +258,7 @@ export class Capture {
     key[Caller.requestor] = words[at + START_REQUESTOR]
     key[Caller.process] = this.processes.at(processId, arrival)
     key[Caller.processor] = (words[at + 1] >>> 16) | (((words[at + 1] >>> 8) & 0xff) << 16)
+    key[Caller.idHigh] = idHigh
     chunk.caller[to] = chunk.callers.intern()
 
     key = chunk.places.key
@@ -313,9 +314,9 @@ export class Capture {
       chunk.inFlight--
       this.#inFlight--
     } else {
-      row = this.#newRow(arrival, idHigh * TWO_32 + idLow)
+      row = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
-      this.#startMissing(chunk, row & (CHUNK_ROWS - 1), driverId, fn, call, flags)
+      this.#startMissing(chunk, row & (CHUNK_ROWS - 1), idHigh, driverId, fn, call, flags)
       this.#pairing.setLost(idLow, idHigh, row)
       this.#unpairedEnds++
     }
@@ -341,7 +342,15 @@ export class Capture {
   }
 
   /** What an end alone tells of its start. */
-  #startMissing(chunk: Chunk, to: number, driverId: number, fn: number, call: number, flags: number): void {
+  #startMissing(
+    chunk: Chunk,
+    to: number,
+    idHigh: number,
+    driverId: number,
+    fn: number,
+    call: number,
+    flags: number,
+  ): void {
     let key = chunk.kinds.key
     key.fill(0)
     key[Kind.driver] = driverId
@@ -350,6 +359,7 @@ export class Capture {
     chunk.kind[to] = chunk.kinds.intern()
     key = chunk.callers.key
     key.fill(0)
+    key[Caller.idHigh] = idHigh
     chunk.caller[to] = chunk.callers.intern()
     key = chunk.places.key
     key.fill(0)
@@ -386,17 +396,17 @@ export class Capture {
   }
 
   /** The number of a new last row. */
-  #newRow(arrival: number, id: number): number {
+  #newRow(arrival: number, idLow: number): number {
     const row = this.#endRow++
     const to = row & (CHUNK_ROWS - 1)
     if (to === 0) {
       this.#settleMemory()
-      this.chunks.push(new Chunk(row, arrival, id))
+      this.chunks.push(new Chunk(row, arrival))
     }
     const chunk = this.chunks[this.chunks.length - 1]
     chunk.rows = to + 1
     chunk.setArrival(to, arrival)
-    chunk.setRequestId(to, id)
+    chunk.idLow[to] = idLow
     // In flight, with no latency, until an end says otherwise. A shared buffer begins as zeros.
     chunk.outcome[to] = OUTCOME_IN_FLIGHT
     chunk.latency[to] = WIDE

@@ -1,11 +1,11 @@
 // chunk.ts: some ten thousand rows as columns, and everything that belongs to them.
 //
-//   per row, 40 bytes                                      per chunk
-//   arrival      32 + 16 bits of ticks since `base`        kinds      what was asked: driver, function, minor, code, …
+//   per row, 38 bytes                                      per chunk
+//   arrival      32 bits of ticks since `base`             kinds      what was asked: driver, function, minor, code, …
 //   latency      32 bits of ticks                          callers    by whom, and on which processor
 //   information  32                                        places     of which device and file object
 //   inputLength  32   outputLength  32                     irps       IRP addresses
-//   requestId    32 since `baseId`                         outcomes   how it ended, and where
+//   requestId    32, the lower half                        outcomes   how it ended, and where
 //   extra        32, into the arena                        arena      payload, byte offsets
 //   kind, caller, place, irp, outcome: 16 each             wide       the rare value that does not fit its column
 //
@@ -26,8 +26,19 @@ export const BLOCK_ROWS = 1 << BLOCK_SHIFT
 export const Kind = { driver: 0, call: 1, code: 2, detail: 3, flags: 4, irpFlags: 5, width: 6 } as const
 /** Bits of Kind.call: function 0–7, minor 8–15, stack location 16–23, requestor mode 24, and: */
 export const START_MISSING = 1 << 31
-/** Words of an entry in `callers`. */
-export const Caller = { processId: 0, threadId: 1, requestor: 2, process: 3, processor: 4, width: 5 } as const
+/**
+ * Words of an entry in `callers`. The upper half of the request id is among them because each processor counts its
+ * own: it changes once in millions of requests.
+ */
+export const Caller = {
+  processId: 0,
+  threadId: 1,
+  requestor: 2,
+  process: 3,
+  processor: 4,
+  idHigh: 5,
+  width: 6,
+} as const
 /** Words of an entry in `places`. */
 export const Place = { deviceLow: 0, deviceHigh: 1, fileLow: 2, fileHigh: 3, width: 4 } as const
 /** Words of an entry in `irps`. */
@@ -49,7 +60,7 @@ export const OUTCOME_END_LOST = 1
 /** In a 32-bit column: the value is in the map beside it (or, for a latency in flight, nowhere). */
 export const WIDE = 0xffffffff
 
-const ROW_BYTES = 40
+const ROW_BYTES = 38
 const TWO_32 = 0x1_0000_0000
 
 /** Kinds of entries in the arena, each a link in its row's list. */
@@ -83,8 +94,10 @@ export class Chunk {
   readonly irp: Uint16Array
   readonly outcome: Uint16Array
   readonly #arrivalLow: Uint32Array
-  readonly #arrivalHigh: Int16Array
-  readonly #requestId: Uint32Array
+  /** Only where the chunk spans more than 2^32 ticks, which a busy one does not. */
+  #arrivalHigh: Int16Array | null = null
+  readonly #base: number
+  readonly idLow: Uint32Array
 
   readonly kinds = new TupleDictionary(Kind.width)
   readonly callers = new TupleDictionary(Caller.width)
@@ -94,7 +107,6 @@ export class Chunk {
 
   readonly wideLatency = new Map<number, number>()
   readonly wideInformation = new Map<number, bigint>()
-  readonly #wideRequestId = new Map<number, number>()
 
   readonly #segments: Uint32Array[] = []
   /** Next free word of the last segment. */
@@ -103,9 +115,10 @@ export class Chunk {
   constructor(
     /** Number of its first row. */
     readonly first: number,
-    readonly base: number,
-    readonly baseId: number,
+    /** Arrival of its first row: other processors' rows may be a little earlier. */
+    firstArrival: number,
   ) {
+    this.#base = firstArrival - TWO_32 / 2
     const memory = allocate(CHUNK_ROWS * ROW_BYTES)
     let at = 0
     const take = (bytesPerRow: number) => {
@@ -119,14 +132,13 @@ export class Chunk {
     this.information = words()
     this.inputLength = words()
     this.outputLength = words()
-    this.#requestId = words()
+    this.idLow = words()
     this.extra = words()
     this.kind = halves()
     this.caller = halves()
     this.place = halves()
     this.irp = halves()
     this.outcome = halves()
-    this.#arrivalHigh = new Int16Array(memory, take(2), CHUNK_ROWS)
     // Codes OUTCOME_IN_FLIGHT and OUTCOME_END_LOST.
     this.outcomes.intern()
     this.outcomes.key[Outcome.state] = RowState.EndLost
@@ -144,7 +156,8 @@ export class Chunk {
       this.places.bytes +
       this.irps.bytes +
       this.outcomes.bytes +
-      64 * (this.wideLatency.size + this.wideInformation.size + this.#wideRequestId.size)
+      (this.#arrivalHigh?.byteLength ?? 0) +
+      64 * (this.wideLatency.size + this.wideInformation.size)
     return this.counted - before
   }
 
@@ -166,29 +179,20 @@ export class Chunk {
   }
 
   setArrival(row: number, ticks: number): void {
-    const delta = ticks - this.base
+    const delta = ticks - this.#base
     const high = Math.floor(delta / TWO_32)
     this.#arrivalLow[row] = delta - high * TWO_32
-    this.#arrivalHigh[row] = high
+    if (high !== 0) this.#arrivalHigh ??= new Int16Array(CHUNK_ROWS)
+    if (this.#arrivalHigh) this.#arrivalHigh[row] = high
   }
 
   arrival(row: number): number {
-    return this.base + this.#arrivalHigh[row] * TWO_32 + this.#arrivalLow[row]
-  }
-
-  setRequestId(row: number, id: number): void {
-    const delta = id - this.baseId
-    if (delta >= 0 && delta < WIDE) {
-      this.#requestId[row] = delta
-    } else {
-      this.#requestId[row] = WIDE
-      this.#wideRequestId.set(row, id)
-    }
+    const low = this.#base + this.#arrivalLow[row]
+    return this.#arrivalHigh ? low + this.#arrivalHigh[row] * TWO_32 : low
   }
 
   requestId(row: number): number {
-    const delta = this.#requestId[row]
-    return delta === WIDE ? this.#wideRequestId.get(row)! : this.baseId + delta
+    return this.callers.entries[this.caller[row] * Caller.width + Caller.idHigh] * TWO_32 + this.idLow[row]
   }
 
   setLatency(row: number, ticks: number): void {

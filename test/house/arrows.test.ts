@@ -215,6 +215,21 @@ test('imports follow the arrows', () => {
   expect(seen).toBeGreaterThan(50)
 })
 
+test.each<[string, string, boolean, boolean]>([
+  ['src/model/view.ts', '../session/session.ts', false, false],
+  ['src/model/view.ts', 'node:fs', false, false],
+  ['src/formats/hex.ts', '../model/view.ts', false, false],
+  ['src/session/session.ts', '../../addon/load.ts', false, false],
+  ['src/session/session.ts', '../../addon/binding.ts', true, true],
+  ['src/session/session.ts', '../../addon/binding.ts', false, false],
+  ['src/cli/main.ts', '../../addon/load.ts', false, true],
+  ['src/cli/show.ts', '../../addon/load.ts', false, false],
+  ['app/views/App.tsx', '../worker/worker.ts', false, false],
+  ['app/views/App.tsx', '../../src/session/session.ts', false, false],
+])('the rules bite: %s may import %s (types only: %s): %s', (file, target, typesOnly, allowed) => {
+  expect(complaint(file, areaOf(file)!, { target, typesOnly }) === null).toBe(allowed)
+})
+
 test('includes follow the arrows', () => {
   const complaints: string[] = []
   let seen = 0
