@@ -196,6 +196,19 @@ describe('the command line on a machine with the driver', () => {
     expect(existsSync(out)).toBe(false)
   })
 
+  it('serves the window to a browser outside', async () => {
+    const app = machine.startDrivermon(['--no-open', '--source', 'device', '--driver', mountMgr])
+    const url = () => /http:\/\/127\.0\.0\.1:\S+/.exec(app.stdout())?.[0] ?? ''
+    await until(app, 'address', () => url() !== '')
+    const entrance = await fetch(url(), { redirect: 'manual' })
+    const cookie = entrance.headers.get('set-cookie')?.split(';')[0] ?? ''
+    const page = await fetch(new URL('/', url()), { headers: { cookie } })
+    expect([entrance.status, page.status]).toEqual([303, 200])
+    expect(await page.text()).toContain('<title>DriverMon')
+    app.interrupt()
+    expect((await app.end(30_000)).status).toBe(0)
+  })
+
   it('refuses a second client, and serves the next one', async () => {
     const first = await startRecorder(join(folder, 'first.pcapng'), echo)
     const args = [
