@@ -23,7 +23,7 @@ import {
   trafficOf,
   wholeNumber,
 } from './options.ts'
-import { findShell, openBrowser, openWindow } from './shell.ts'
+import { findShell, openWindow } from './shell.ts'
 
 /** What the simulated kernel shows if nothing else is asked for, so that the first screen is alive. */
 const SIM_DRIVERS = ['\\Driver\\AFD', '\\Driver\\DrivermonEcho']
@@ -59,6 +59,7 @@ export function addAppCommand(program: Command, io: Io): void {
 }
 
 async function app(file: string | undefined, options: Options, io: Io): Promise<void> {
+  if (file !== undefined) checkIsFile(file)
   const assets = loadAssets(io)
   const interruption = new Interruption(io)
   try {
@@ -77,6 +78,13 @@ async function app(file: string | undefined, options: Options, io: Io): Promise<
     }
   } finally {
     interruption.end()
+  }
+}
+
+/** A mistyped command arrives here as a file: say both. */
+function checkIsFile(file: string): void {
+  if (/^\w+$/.test(file) && !existsSync(file)) {
+    throw new CommandError(`there is no command and no file "${file}" (see drivermon --help)`, 2)
   }
 }
 
@@ -131,6 +139,6 @@ async function show(url: string, options: Options, interruption: Interruption, i
     if (failure === null) return
     io.err.write(`drivermon: ${failure}; the browser is opened instead\n`)
   }
-  if (options.open) openBrowser(url, io.platform)
+  if (options.open) io.openBrowser(url)
   await interruption.first
 }

@@ -23,6 +23,8 @@ export interface Io {
   /** Calls `handler` at each SIGINT or SIGTERM, instead of ending the process, until the result is called. */
   onInterrupt(handler: () => void): () => void
   openSource(kind: SourceKind): NativeSource
+  /** Whether that works is not our business: the URL has been printed. */
+  openBrowser(url: string): void
 }
 
 /** Thrown when nobody reads the output any more (`| head`): ends a command in silence. */

@@ -7,6 +7,7 @@ import { loadBinding } from '../../addon/load.ts'
 import { version } from '../../package.json'
 import { type Io, standardOutput } from './io.ts'
 import { run } from './run.ts'
+import { openBrowser } from './shell.ts'
 
 /** SIGHUP too: the terminal was closed, and drivers must not stay hooked for that. */
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -28,6 +29,7 @@ const io: Io = {
     const binding = loadBinding()
     return kind === 'sim' ? binding.openSim() : binding.openDevice()
   },
+  openBrowser: (url) => openBrowser(url, process.platform),
 }
 
 void run(process.argv.slice(2), io).then((status) => {

@@ -57,7 +57,7 @@ export function trafficOf(kind: SourceKind, options: TrafficOptions, count: numb
 /** A size of memory, in megabytes. */
 export function memoryOption(defaultMegabytes: number): Option {
   return new Option('--memory <megabytes>', 'how much memory rows may take; the oldest leave first')
-    .argParser(wholeNumber(16, 1 << 20))
+    .argParser(wholeNumber(8, 1 << 20))
     .default(defaultMegabytes)
 }
 

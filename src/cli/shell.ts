@@ -58,7 +58,7 @@ export function openWindow(shell: string, url: string, resources: string): Windo
   }
 }
 
-/** Opens the default browser. Whether that works is not our business: the URL has been printed. */
+/** Opens the default browser, or does nothing. */
 export function openBrowser(url: string, platform: NodeJS.Platform): void {
   const [command, ...args] = BROWSER[platform] ?? ['xdg-open']
   const child = spawn(command, [...args, url], { stdio: 'ignore', detached: true })

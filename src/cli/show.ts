@@ -36,7 +36,7 @@ export function addShowCommand(program: Command, io: Io): void {
         .choices(['table', 'csv', 'jsonl'])
         .default('table'),
     )
-    .addOption(memoryOption(1024))
+    .addOption(memoryOption(256))
     .action((file: string, options: Options) => show(file, options, io))
 }
 
@@ -68,19 +68,63 @@ function timeOfDay(request: Request): string {
 
 async function show(file: string, options: Options, io: Io): Promise<void> {
   checkFilter(options.filter)
-  const { capture, warnings } = await loadCaptureFile(file, { budgetBytes: options.memory * 2 ** 20 })
+  const budgetBytes = options.memory * 2 ** 20
+  const lister = new Lister(options, io)
+  const { capture, warnings } = await loadCaptureFile(file, {
+    budgetBytes,
+    onProgress: (capture) => capture.storeBytes < budgetBytes / 2 || lister.printOldest(capture),
+  })
+  lister.print(capture, capture.endRow)
+  if (lister.missed > 0)
+    warnings.push(`${lister.missed} requests did not fit into the memory allowed (--memory)`)
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
-  if (capture.firstRow > 0) {
-    io.err.write(
-      `drivermon: the first ${capture.firstRow} requests did not fit into ${options.memory} MB and are not shown (--memory)\n`,
-    )
+}
+
+/**
+ * Prints rows while the file is still being read, so that a file may be larger than the memory. A row is held back as
+ * long as there is room for it, since its end may come late; one that is still in flight when its time has come is
+ * printed so.
+ */
+class Lister {
+  #options: Options
+  #printer: Printer
+  #io: Io
+  #next = 0
+  #printed = 0
+  #begun = false
+  /** Rows that had to leave before they were printed. */
+  missed = 0
+
+  constructor(options: Options, io: Io) {
+    this.#options = options
+    this.#printer = printerOf(options.format)
+    this.#io = io
   }
-  const print = printerOf(options.format)
-  let printed = 0
-  writeOut(io, print.head)
-  for (const request of capture.requests(options.filter)) {
-    if (printed++ === options.limit) break
-    writeOut(io, print.row(request))
+
+  /** Prints what may have to leave soon; returns false when no more are wanted. */
+  printOldest(capture: Capture): boolean {
+    const { chunks, firstRow, rowCount } = capture
+    const half = Math.floor(firstRow + rowCount / 2)
+    // Rows leave by the chunk. Beyond that, each pass goes through all rows at hand: many at a time make few passes.
+    const oldest = chunks.length > 1 ? chunks[1].first : 0
+    if (oldest <= this.#next && half - this.#next < rowCount / 4) return true
+    return this.print(capture, Math.max(oldest, half))
+  }
+
+  /** Prints the rows before `end` that have not been printed; returns false when no more are wanted. */
+  print(capture: Capture, end: number): boolean {
+    if (!this.#begun) writeOut(this.#io, this.#printer.head)
+    this.#begun = true
+    this.missed += Math.max(0, capture.firstRow - this.#next)
+    const limit = this.#options.limit ?? Number.POSITIVE_INFINITY
+    for (const request of capture.requests(this.#options.filter)) {
+      if (request.row < this.#next) continue
+      if (request.row >= end || this.#printed >= limit) break
+      writeOut(this.#io, this.#printer.row(request))
+      this.#printed++
+    }
+    this.#next = end
+    return this.#printed < limit
   }
 }
 

@@ -229,7 +229,7 @@ class Connection {
       rows: this.#capture.rowCount,
       firstRow: this.#capture.firstRow,
       shown: this.#view.shown,
-      unpairedEnds: this.#capture.unpairedEnds,
+      unpairedEnds: this.#capture.unpairedEnds + (this.#capture.ended ? this.#capture.inFlight : 0),
       inFlight: this.#capture.inFlight,
       storeBytes: this.#capture.storeBytes,
       budgetBytes: this.#capture.options.budgetBytes,

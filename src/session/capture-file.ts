@@ -19,8 +19,8 @@ export interface ReadCapture {
 
 export interface LoadOptions {
   budgetBytes: number
-  /** Called after each piece, with the capture as it is by then. */
-  onProgress?: (capture: Capture) => void
+  /** Called after each piece, with the capture as it is by then; false = that is enough of the file. */
+  onProgress?: (capture: Capture) => boolean
 }
 
 /** Reads a whole file. Rows beyond the budget leave, oldest first, as in a live capture. */
@@ -30,15 +30,19 @@ export async function loadCaptureFile(
 ): Promise<ReadCapture & { capture: Capture }> {
   const reader = new PcapngReader()
   let capture: Capture | null = null
+  let enough = false
   try {
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
       const records = reader.push(chunk as Uint8Array)
       if (reader.info) capture ??= captureOf(reader.info, options.budgetBytes)
       if (!capture || records.byteLength === 0) continue
       capture.ingest(records)
-      options.onProgress?.(capture)
+      if (options.onProgress?.(capture) === false) {
+        enough = true
+        break
+      }
     }
-    const { tornBytes } = reader.end()
+    const tornBytes = enough ? 0 : reader.end().tornBytes
     if (!reader.info) throw new PcapngError('there is no capture in it', 0)
     capture ??= captureOf(reader.info, options.budgetBytes)
     capture.finish()

@@ -9,6 +9,7 @@ import {
   decodeAddDriver,
   decodeCounters,
   decodeHello,
+  decodeList,
   decodeRemoveDriver,
   encodeAddDriver,
   encodeHello,
@@ -16,7 +17,9 @@ import {
   encodeStart,
   HELLO_REPLY_BYTES,
   type Hello,
+  type HookedDriverState,
   helloRefusal,
+  listBytes,
   REMOVE_DRIVER_REPLY_BYTES,
   type RemovedDriver,
   type StartOptions,
@@ -78,6 +81,12 @@ export class Driver {
       if (counters.functionsTotal <= counters.functions.length) return counters
       this.#countersRoom = counters.functionsTotal + FUNCTION_COUNT
     }
+  }
+
+  /** The drivers hooked now. */
+  hooked(): HookedDriverState[] {
+    const room = listBytes(this.hello.maxDrivers)
+    return decodeList(this.#call('List', ControlCode.List, null, room))
   }
 
   #call(subject: string, code: number, input: Uint8Array | null, outputBytes: number): Uint8Array {

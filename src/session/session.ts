@@ -10,10 +10,11 @@ import type { NativeSource, ProcessListing, SimOptions } from '../../addon/bindi
 import type { CaptureInfo } from '../formats/capture-info.ts'
 import { Capture } from '../model/capture.ts'
 import type { AddedDriver, Counters } from '../protocol/control.ts'
-import type { Ticks } from '../protocol/ids.ts'
+import type { DriverId, Ticks } from '../protocol/ids.ts'
 import {
   DEFAULT_RING_BYTES,
   DEFAULT_SNAP_LENGTH,
+  HookState,
   KernelKind,
   LATENCY_BUCKETS,
   ProcessEvent,
@@ -29,6 +30,7 @@ import type { Gauges, Subject, SubjectEvents } from './subject.ts'
 export const DEFAULT_BUDGET_BYTES = 512 << 20
 
 const COUNTERS_INTERVAL_MS = 100
+const HOOKS_INTERVAL_MS = 1000
 const PROCESSES_INTERVAL_MS = 250
 
 export interface SessionOptions {
@@ -66,6 +68,7 @@ export class Session implements Subject {
   #recordedBytes = 0
   #counters: Counters | null = null
   #countersTimer: NodeJS.Timeout | undefined
+  #hooksTimer: NodeJS.Timeout | undefined
   #processTimer: NodeJS.Timeout | undefined
   #wanted = new Set<number>()
   #events = new Set<SubjectEvents>()
@@ -203,6 +206,7 @@ export class Session implements Subject {
     })
     if (traffic) this.#source.startTraffic(traffic)
     this.#countersTimer = setInterval(() => this.#readCounters(), COUNTERS_INTERVAL_MS)
+    this.#hooksTimer = setInterval(() => this.#checkHooks(), HOOKS_INTERVAL_MS)
     this.#changed()
   }
 
@@ -280,13 +284,12 @@ export class Session implements Subject {
 
   /** As `close`, without waiting for anything; what is in flight is lost. */
   abort(): void {
-    clearInterval(this.#countersTimer)
-    clearTimeout(this.#processTimer)
+    this.#stopTimers()
     this.#source.close()
   }
 
   async #stop(): Promise<void> {
-    clearInterval(this.#countersTimer)
+    this.#stopTimers()
     try {
       if (this.#options.traffic) this.#source.stopTraffic()
       this.driver.stop()
@@ -297,8 +300,7 @@ export class Session implements Subject {
     }
     this.#source.stopPump()
     this.#ring = null
-    clearTimeout(this.#processTimer)
-    this.#processTimer = undefined
+    this.#stopTimers()
     this.#learnProcesses()
     this.#capture.finish()
     await this.stopRecord()
@@ -350,6 +352,29 @@ export class Session implements Subject {
     } catch (error) {
       this.#giveUp((error as Error).message)
     }
+  }
+
+  /** A monitored driver may unload; then nothing is left of it to watch. */
+  #checkHooks(): void {
+    let alive: Set<DriverId>
+    try {
+      const hooked = this.driver.hooked().filter(({ state }) => state === HookState.Active)
+      alive = new Set(hooked.map(({ driverId }) => driverId))
+    } catch {
+      return // The counters, read more often, say it when the driver does not answer.
+    }
+    const gone = this.#hooks.filter(({ driverId }) => !alive.has(driverId))
+    if (gone.length === 0) return
+    this.#hooks = this.#hooks.filter(({ driverId }) => alive.has(driverId))
+    this.#changed()
+    for (const { name } of gone) this.#problem(`${name} has been unloaded; it is watched no longer.`)
+  }
+
+  #stopTimers(): void {
+    clearInterval(this.#countersTimer)
+    clearInterval(this.#hooksTimer)
+    clearTimeout(this.#processTimer)
+    this.#processTimer = undefined
   }
 
   #dropRecorder(): void {

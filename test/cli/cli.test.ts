@@ -1,11 +1,21 @@
 // cli.test.ts: the commands over the fake source: what they print, and how they fail.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
-import { fakeWorld } from './fake-io.ts'
+import { loadCaptureFile } from '../../src/session/capture-file.ts'
+import { type FakeWorld, fakeWorld } from './fake-io.ts'
 
 let folder: string
 let file: string
@@ -75,6 +85,12 @@ describe('drivermon', () => {
     expect(world.err).toContain('npm run build')
   })
 
+  it('takes a mistyped command for what it is', async () => {
+    const world = fakeWorld()
+    expect(await world.run('recrod')).toBe(2)
+    expect(world.err).toBe('drivermon: there is no command and no file "recrod" (see drivermon --help)\n')
+  })
+
   it('takes the device on Windows, and the simulator elsewhere', async () => {
     const kinds: string[] = []
     for (const platform of ['win32', 'linux'] as const) {
@@ -88,6 +104,98 @@ describe('drivermon', () => {
       await world.run('drivers')
     }
     expect(kinds).toEqual(['device', 'sim'])
+  })
+})
+
+describe('drivermon app', () => {
+  let home: string
+  beforeEach(() => {
+    home = join(folder, 'dist')
+    mkdirSync(join(home, 'app'), { recursive: true })
+    writeFileSync(join(home, 'app/index.html'), '<!doctype html>')
+  })
+
+  /** Waits for the URL. */
+  async function printed(world: FakeWorld): Promise<string> {
+    while (!world.out.includes('\n')) await turn()
+    return world.out.replace(/^DriverMon /, '').trimEnd()
+  }
+
+  it('opens the browser with the address that it printed, and is alive', async () => {
+    const world = fakeWorld({ home })
+    const running = world.run()
+    const url = await printed(world)
+    expect(world.browsed).toEqual([url])
+    expect(world.source.calls).toContain('startTraffic')
+    expect((await fetch(url, { redirect: 'manual' })).status).toBe(303)
+    world.interrupt()
+    expect(await running).toBe(0)
+    expect(world.source.closed).toBe(true)
+    await expect(fetch(url)).rejects.toThrow()
+  })
+
+  it.skipIf(process.platform === 'win32')(
+    'opens the window instead, and ends when it is closed',
+    async () => {
+      const shell = join(folder, 'shell')
+      writeFileSync(shell, `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/args\n`, { mode: 0o755 })
+      const world = fakeWorld({ home })
+      expect(await world.run('--shell', shell)).toBe(0)
+      expect(world.browsed).toEqual([])
+      const args = readFileSync(join(folder, 'args'), 'utf8').split('\n')
+      expect(args).toContain(`--url=${await printed(world)}`)
+      expect(args).toContain('--enable-server=false')
+    },
+  )
+
+  it.skipIf(process.platform === 'win32')('closes the window when it ends', async () => {
+    const shell = join(folder, 'shell')
+    writeFileSync(shell, `#!/bin/sh\necho $$ > ${folder}/pid\nexec sleep 1000\n`, { mode: 0o755 })
+    const world = fakeWorld({ home, env: { DRIVERMON_SHELL: shell } })
+    const running = world.run()
+    while (!existsSync(join(folder, 'pid')) || readFileSync(join(folder, 'pid')).length === 0) await turn()
+    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
+    world.interrupt()
+    expect(await running).toBe(0)
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow())
+  })
+
+  it('opens the browser when the window cannot be opened', async () => {
+    const world = fakeWorld({ home })
+    const running = world.run('--shell', join(folder, 'none'))
+    while (world.browsed.length === 0) await turn()
+    expect(world.err).toMatch(/could not be started: .*; the browser is opened instead\n$/)
+    world.interrupt()
+    expect(await running).toBe(0)
+  })
+
+  it('opens nothing when told so, and starts nothing on a device', async () => {
+    const world = fakeWorld({ home, platform: 'win32' })
+    const running = world.run('--no-open')
+    await printed(world)
+    expect(world.browsed).toEqual([])
+    expect(world.source.calls).toEqual(['hello'])
+    world.interrupt()
+    expect(await running).toBe(0)
+  })
+
+  it('looks at a file', async () => {
+    await recorded()
+    const openSource = () => {
+      throw new Error('no source is needed')
+    }
+    const world = fakeWorld({ home, openSource })
+    const running = world.run(file, '--no-open')
+    await printed(world)
+    world.interrupt()
+    expect(await running).toBe(0)
+  })
+
+  it('fails in one line when the driver to watch is not there', async () => {
+    const world = fakeWorld({ home })
+    expect(await world.run('--driver', 'nosuch')).toBe(1)
+    expect(world.err).toMatch(/^drivermon: \\Driver\\nosuch: there is no such driver/)
+    expect(world.source.closed).toBe(true)
   })
 })
 
@@ -252,6 +360,26 @@ describe('drivermon show', () => {
     expect(await count('driver contains "echo" && major == READ')).toBeGreaterThan(0)
     expect(await count('pid == 77')).toBe(0)
   })
+
+  it('prints a file that is larger than the memory it may take', async () => {
+    const issued = 120_000
+    await fakeWorld({ ringBytes: 1 << 28 }).run(
+      ...['record', '--driver', 'AFD', 'DrivermonEcho', '--out', file],
+      ...['--count', String(issued), '--rate', 'max'],
+    )
+    const { capture } = await loadCaptureFile(file, { budgetBytes: 8 << 20 })
+    expect(capture.firstRow).toBeGreaterThan(0) // it is larger
+    let rows = 0
+    let ended = 0
+    const write = (text: string) => {
+      if (text.startsWith(`{"row":${rows},`)) rows++
+      if (text.includes('"state":"done"')) ended++
+      return true
+    }
+    const world = fakeWorld({ out: { isTTY: false, write } })
+    expect(await world.run('show', file, '--format', 'jsonl', '--memory', '8')).toBe(0)
+    expect({ rows, ended }).toEqual({ rows: issued, ended: issued })
+  }, 60_000)
 
   it('points at the mistake in a filter', async () => {
     await recorded()

@@ -8,6 +8,8 @@ export interface FakeWorld {
   out: string
   err: string
   readonly source: FakeSource
+  /** URLs given to the browser. */
+  readonly browsed: string[]
   /** Presses Ctrl-C. */
   interrupt(): void
   run(...args: string[]): Promise<number>
@@ -19,6 +21,7 @@ export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
     out: '',
     err: '',
     source: new FakeSource(options),
+    browsed: [],
     interrupt: () => {
       for (const handler of handlers) handler()
     },
@@ -42,6 +45,7 @@ export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
       }
     },
     openSource: () => world.source,
+    openBrowser: (url) => world.browsed.push(url),
     ...options,
   }
   return world

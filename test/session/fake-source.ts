@@ -13,9 +13,12 @@ import {
   CountersReply,
   FunctionCounters,
   HelloReply,
+  HookedDriver,
+  HookState,
   KernelKind,
   LATENCY_BUCKETS,
   LAYOUT_HASH,
+  ListReply,
   LossReason,
   LossRecord,
   RecordHeader,
@@ -151,6 +154,8 @@ export class FakeSource implements NativeSource {
         this.#capturing = false
         this.#schedulePump()
         return output
+      case ControlCode.List:
+        return this.#list(output, view)
       case ControlCode.GetCounters:
         return this.#counters(output, view)
       default:
@@ -270,6 +275,24 @@ export class FakeSource implements NativeSource {
       true,
     )
     return output
+  }
+
+  /** The driver unloads by itself. */
+  unload(name: string): void {
+    this.#hooks = this.#hooks.filter((hook) => hook.name !== name)
+  }
+
+  #list(output: Uint8Array, view: DataView): Uint8Array {
+    view.setUint32(ListReply.count, this.#hooks.length, true)
+    view.setUint32(ListReply.total, this.#hooks.length, true)
+    this.#hooks.forEach((hook, i) => {
+      const at = ListReply.bytes + i * HookedDriver.bytes
+      view.setUint32(at + HookedDriver.driverId, hook.id, true)
+      view.setUint32(at + HookedDriver.state, HookState.Active, true)
+      view.setUint32(at + HookedDriver.nameLength, 2 * hook.name.length, true)
+      output.set(Buffer.from(hook.name, 'utf16le'), at + HookedDriver.name)
+    })
+    return output.subarray(0, ListReply.bytes + this.#hooks.length * HookedDriver.bytes)
   }
 
   #addDriver(input: Uint8Array, output: Uint8Array, view: DataView): Uint8Array {

@@ -166,6 +166,17 @@ describe('Session', () => {
     expect(problems).toEqual([expect.stringContaining('cannot be understood')])
   })
 
+  it('notices that a driver has unloaded', async () => {
+    const { source, session, problems } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.addDriver('DrivermonEcho')
+    session.start()
+    source.unload('\\Driver\\AFD')
+    await until(() => problems.length > 0)
+    expect(problems).toEqual(['\\Driver\\AFD has been unloaded; it is watched no longer.'])
+    expect(session.state().drivers.map(({ name }) => name)).toEqual(['\\Driver\\DrivermonEcho'])
+  })
+
   it('stops and says so when the pump breaks', async () => {
     const { source, session, problems } = open()
     session.addDriver('AFD')
