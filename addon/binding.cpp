@@ -8,6 +8,9 @@
 // C++ exceptions are on (NAPI_CPP_EXCEPTIONS): node-addon-api turns an escaping Napi::Error into a JavaScript
 // exception, so one `Guarded` at the border is all the error handling there is.
 #include <napi.h>
+#if defined(_WIN32)
+#include <windows.h>
+#endif
 
 #include <algorithm>
 #include <memory>
@@ -332,7 +335,19 @@ std::unique_ptr<Source> NoDeviceHere() {
 }
 #endif
 
+// Node unloads an addon with the last environment that used it, which may be a worker's. Ours has run threads, and what
+// a thread leaves to be done at its end, or at the process' (the C++ runtime is linked into the addon), must still be
+// there. On Linux the linker sees to it (-z nodelete).
+void StayLoaded() {
+#if defined(_WIN32)
+    HMODULE self = nullptr;
+    GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                       reinterpret_cast<LPCWSTR>(&StayLoaded), &self);
+#endif
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+    StayLoaded();
     const EnvironmentRef environment = std::make_shared<Environment>();
     environment->sourceClass = Napi::Persistent(NativeSource::Define(env));
     env.SetInstanceData(new EnvironmentRef(environment));
