@@ -19,13 +19,17 @@ class Atomic {
  public:
 #ifdef _MSC_VER
     // x64 orders loads with loads and stores with stores; the barriers stop the compiler.
-    T LoadRelaxed() const { return *static_cast<const volatile T*>(&value_); }
+    T LoadRelaxed() const {
+        return *static_cast<const volatile T*>(&value_);
+    }
     T LoadAcquire() const {
         T value = *static_cast<const volatile T*>(&value_);
         _ReadWriteBarrier();
         return value;
     }
-    void StoreRelaxed(T value) { *static_cast<volatile T*>(&value_) = value; }
+    void StoreRelaxed(T value) {
+        *static_cast<volatile T*>(&value_) = value;
+    }
     void StoreRelease(T value) {
         _ReadWriteBarrier();
         *static_cast<volatile T*>(&value_) = value;
@@ -39,10 +43,18 @@ class Atomic {
         return _InterlockedCompareExchange((volatile long*)&value_, (long)desired, (long)expected) == (long)expected;
     }
 #else
-    T LoadRelaxed() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
-    T LoadAcquire() const { return __atomic_load_n(&value_, __ATOMIC_ACQUIRE); }
-    void StoreRelaxed(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELAXED); }
-    void StoreRelease(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELEASE); }
+    T LoadRelaxed() const {
+        return __atomic_load_n(&value_, __ATOMIC_RELAXED);
+    }
+    T LoadAcquire() const {
+        return __atomic_load_n(&value_, __ATOMIC_ACQUIRE);
+    }
+    void StoreRelaxed(T value) {
+        __atomic_store_n(&value_, value, __ATOMIC_RELAXED);
+    }
+    void StoreRelease(T value) {
+        __atomic_store_n(&value_, value, __ATOMIC_RELEASE);
+    }
     // Full barrier. True if it was `expected` and is `desired` now.
     bool CompareExchange(T expected, T desired) {
         return __atomic_compare_exchange_n(&value_, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -50,7 +62,9 @@ class Atomic {
 #endif
 
     // For a value that has one writer at a time: no locked instruction. A reader elsewhere sees it grow.
-    void AddByOwner(T amount) { StoreRelease(LoadRelaxed() + amount); }
+    void AddByOwner(T amount) {
+        StoreRelease(LoadRelaxed() + amount);
+    }
 
  private:
     T value_;

@@ -9,7 +9,7 @@ NTSTATUS Capture::Initialize(const Platform& platform) {
 
 NTSTATUS Capture::PrepareToHook() {
     NTSTATUS status = requests.Initialize(recorder.platform());
-    return NT_SUCCESS(status) ? scratch.Initialize(recorder.shardCount() - 1) : status;
+    return NT_SUCCESS(status) ? scratch.Initialize(recorder.processors()) : status;
 }
 
 NTSTATUS Capture::Prepare(const StartRequest& request) {

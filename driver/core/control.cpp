@@ -126,7 +126,7 @@ NTSTATUS Control::Hello(Call& call) {
     reply.accepted = accepted ? 1 : 0;
     reply.driverVersion = kDriverVersion;
     reply.kernel = capture_->recorder.platform().kernel;
-    reply.processors = capture_->recorder.shardCount();
+    reply.processors = capture_->recorder.processors();
     reply.maxDrivers = kMaxHookedDrivers;
     LARGE_INTEGER frequency;
     LARGE_INTEGER before;

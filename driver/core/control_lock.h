@@ -1,4 +1,5 @@
-// control_lock.h: one lock for everything that is not a request: control calls, hooking, the reader's side of the rings.
+// control_lock.h: one lock for everything that is not a request: control calls, hooking, the reader's side of the
+// rings.
 //
 // Not a fast mutex: that would raise to APC_LEVEL, where ObReferenceObjectByName must not be called.
 #pragma once

@@ -69,8 +69,8 @@ NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING*) {
     UNICODE_STRING deviceName = StringOf(DRIVERMON_DEVICE_NAME);
     UNICODE_STRING linkName = StringOf(DRIVERMON_LINK_NAME);
     if (NT_SUCCESS(status)) {
-        status = IoCreateDevice(self, 0, &deviceName, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE,
-                                &driver->device);
+        status =
+            IoCreateDevice(self, 0, &deviceName, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &driver->device);
     }
     if (NT_SUCCESS(status)) status = IoCreateSymbolicLink(&linkName, &deviceName);
     if (!NT_SUCCESS(status)) {

@@ -16,6 +16,8 @@ bool ReportsStatus(uint8_t function) {
     return function != kFastIoCheckIfPossible;
 }
 
+constexpr uint32_t kStatusUnhandledException = 0xC0000144u;
+
 bool TransfersBytes(uint8_t function) {
     return function == kFastIoRead || function == kFastIoWrite || function == kFastIoDeviceControl;
 }
@@ -83,18 +85,22 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
         context->ticket.StoreRelease(handle);
     }
     payload.CountLoss(shard, Offered::kStart);
-    capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(),
-                            section.irql(), Offered::kStart);
+    capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(), section.irql(),
+                            Offered::kStart);
     return handle;
 }
 
-void EndFastIo(uint64_t handle, const FastIoCall& call, bool handled) {
+void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome) {
     Capture* capture = hookedCapture.LoadAcquire();
     Context* context = capture->requests.Find(handle);  // ours alone: no IRP carries its handle
 
     Capture::Ending ending = {0, kRequestFastIo, 0, 0};
-    if (!handled) {
+    bool handled = outcome == FastIoOutcome::kHandled;
+    if (outcome == FastIoOutcome::kFellThrough) {
         ending.flags |= kRequestFellThrough;
+    } else if (outcome == FastIoOutcome::kRaised) {
+        ending.flags |= kRequestUnseen;
+        ending.status = kStatusUnhandledException;
     } else if (call.result != nullptr && ReportsStatus(call.function)) {
         ending.status = static_cast<uint32_t>(call.result->Status);
         ending.information = call.result->Information;

@@ -11,27 +11,27 @@ namespace drivermon {
 
 // The FAST_IO_DISPATCH entries that are requests, in FastIoFunction's order: X(function, member). The other entries
 // (section and flush locks) are passed on untouched.
-#define DRIVERMON_FAST_IO(X)                                              \
-    X(kFastIoCheckIfPossible, FastIoCheckIfPossible)                      \
-    X(kFastIoRead, FastIoRead)                                            \
-    X(kFastIoWrite, FastIoWrite)                                          \
-    X(kFastIoQueryBasicInfo, FastIoQueryBasicInfo)                        \
-    X(kFastIoQueryStandardInfo, FastIoQueryStandardInfo)                  \
-    X(kFastIoLock, FastIoLock)                                            \
-    X(kFastIoUnlockSingle, FastIoUnlockSingle)                            \
-    X(kFastIoUnlockAll, FastIoUnlockAll)                                  \
-    X(kFastIoUnlockAllByKey, FastIoUnlockAllByKey)                        \
-    X(kFastIoDeviceControl, FastIoDeviceControl)                          \
-    X(kFastIoDetachDevice, FastIoDetachDevice)                            \
-    X(kFastIoQueryNetworkOpenInfo, FastIoQueryNetworkOpenInfo)            \
-    X(kFastIoMdlRead, MdlRead)                                            \
-    X(kFastIoMdlReadComplete, MdlReadComplete)                            \
-    X(kFastIoPrepareMdlWrite, PrepareMdlWrite)                            \
-    X(kFastIoMdlWriteComplete, MdlWriteComplete)                          \
-    X(kFastIoReadCompressed, FastIoReadCompressed)                        \
-    X(kFastIoWriteCompressed, FastIoWriteCompressed)                      \
-    X(kFastIoMdlReadCompleteCompressed, MdlReadCompleteCompressed)        \
-    X(kFastIoMdlWriteCompleteCompressed, MdlWriteCompleteCompressed)      \
+#define DRIVERMON_FAST_IO(X)                                         \
+    X(kFastIoCheckIfPossible, FastIoCheckIfPossible)                 \
+    X(kFastIoRead, FastIoRead)                                       \
+    X(kFastIoWrite, FastIoWrite)                                     \
+    X(kFastIoQueryBasicInfo, FastIoQueryBasicInfo)                   \
+    X(kFastIoQueryStandardInfo, FastIoQueryStandardInfo)             \
+    X(kFastIoLock, FastIoLock)                                       \
+    X(kFastIoUnlockSingle, FastIoUnlockSingle)                       \
+    X(kFastIoUnlockAll, FastIoUnlockAll)                             \
+    X(kFastIoUnlockAllByKey, FastIoUnlockAllByKey)                   \
+    X(kFastIoDeviceControl, FastIoDeviceControl)                     \
+    X(kFastIoDetachDevice, FastIoDetachDevice)                       \
+    X(kFastIoQueryNetworkOpenInfo, FastIoQueryNetworkOpenInfo)       \
+    X(kFastIoMdlRead, MdlRead)                                       \
+    X(kFastIoMdlReadComplete, MdlReadComplete)                       \
+    X(kFastIoPrepareMdlWrite, PrepareMdlWrite)                       \
+    X(kFastIoMdlWriteComplete, MdlWriteComplete)                     \
+    X(kFastIoReadCompressed, FastIoReadCompressed)                   \
+    X(kFastIoWriteCompressed, FastIoWriteCompressed)                 \
+    X(kFastIoMdlReadCompleteCompressed, MdlReadCompleteCompressed)   \
+    X(kFastIoMdlWriteCompleteCompressed, MdlWriteCompleteCompressed) \
     X(kFastIoQueryOpen, FastIoQueryOpen)
 
 // What a fast-I/O call has in common with every other.
@@ -50,7 +50,8 @@ struct FastIoCall {
 
 // <= APC_LEVEL, in the requestor's process. Returns the handle of the call's context, or 0: its end is not captured.
 uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call);
-// Same thread, after the routine has returned `handled`.
-void EndFastIo(uint64_t handle, const FastIoCall& call, bool handled);
+enum class FastIoOutcome { kHandled, kFellThrough, kRaised };
+// Same thread, after the routine has returned or raised.
+void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome);
 
 }  // namespace drivermon

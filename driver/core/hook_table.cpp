@@ -57,8 +57,7 @@ HookTable::~HookTable() {
     while (watches_ != nullptr) {
         Watch* watch = watches_;
         watches_ = watch->next;
-        watch->~Watch();
-        ExFreePoolWithTag(watch, kPoolTag);
+        FreeWatch(watch);
     }
     theTable = nullptr;
     hookedCapture.StoreRelease(nullptr);
@@ -130,7 +129,7 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
     }
     void* memory = nullptr;
     if (NT_SUCCESS(status)) {
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(Watch), kPoolTag);
+        if (watchCount_ < kMaxWatches) memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(Watch), kPoolTag);
         if (memory == nullptr) status = STATUS_INSUFFICIENT_RESOURCES;
     }
     Watch* watch = nullptr;
@@ -169,8 +168,11 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
     watch->driver = driver;
     watch->nameLength = nameBytes;
     RtlCopyMemory(watch->name, name, nameBytes);
-    watch->next = watches_;
-    watches_ = watch;
+    CompactRetired();
+    Watch** last = &watches_;
+    while (*last != nullptr) last = &(*last)->next;
+    *last = watch;
+    watchCount_++;
 
     // What will be hooked is known beforehand, so the stream learns of the driver before its first request.
     for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
@@ -336,6 +338,12 @@ void HookTable::RemoveAll(UnhookReason reason) {
     if (!capture_->recording()) FreeRetired();
 }
 
+void HookTable::FreeWatch(Watch* watch) {
+    watch->~Watch();
+    ExFreePoolWithTag(watch, kPoolTag);
+    watchCount_--;
+}
+
 // Retired watches are out of every slot; once the sections that ran have ended, only contexts can still point to them.
 void HookTable::FreeRetired() {
     capture_->recorder.DrainSections();
@@ -346,8 +354,22 @@ void HookTable::FreeRetired() {
             continue;
         }
         *link = watch->next;
-        watch->~Watch();
-        ExFreePoolWithTag(watch, kPoolTag);
+        FreeWatch(watch);
+    }
+}
+
+// Hooked and unhooked while we record: the totals must stay, their cells need not. Removing has waited for the
+// sections.
+void HookTable::CompactRetired() {
+    for (Watch** link = &watches_; *link != nullptr;) {
+        Watch* watch = *link;
+        if (watch->retired && watch->Outstanding() == 0 && !watch->compacted()) watch->Compact();
+        if (!watch->retired || !watch->compacted() || watch->final.count() != 0) {
+            link = &watch->next;
+            continue;
+        }
+        *link = watch->next;
+        FreeWatch(watch);
     }
 }
 
@@ -387,14 +409,12 @@ uint32_t HookTable::List(HookedDriver* entries, uint32_t capacity) const {
 
 uint32_t HookTable::Counters(FunctionCounters* entries, uint32_t capacity, uint64_t* outstanding) const {
     uint32_t total = 0;
-    FunctionCounters counters;
     for (const Watch* watch = watches_; watch != nullptr; watch = watch->next) {
-        for (uint32_t function = 0; function < kFunctionCount; function++) {
-            if (!watch->Sum(function, &counters)) continue;
+        watch->ForEachFunction([&](const FunctionCounters& counters) {
             if (total < capacity) entries[total] = counters;
             total++;
             *outstanding += counters.arrivals - counters.completions - counters.unseen;
-        }
+        });
     }
     return total;
 }

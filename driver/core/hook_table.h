@@ -49,11 +49,16 @@ class HookTable {
     void RecordUnhooked(const Watch& watch, UnhookReason reason);
     void RemoveWatch(Watch* watch, UnhookReason reason);
     void FreeRetired();
+    void CompactRetired();
+    void FreeWatch(Watch* watch);
 
     Capture* capture_ = nullptr;
     ControlLock* lock_ = nullptr;
     DRIVER_OBJECT* self_ = nullptr;
-    Watch* watches_ = nullptr;  // newest first
+    // Oldest first. Those removed while recording stay for their totals: hence a limit on hooking over and over.
+    static constexpr uint32_t kMaxWatches = 1u << 14;
+    Watch* watches_ = nullptr;
+    uint32_t watchCount_ = 0;
     uint32_t lastDriverId_ = 0;
 };
 

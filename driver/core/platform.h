@@ -10,10 +10,10 @@ namespace drivermon {
 
 struct Platform {
     KernelKind kernel;
-    bool raiseIrql;   // a raised IRQL keeps this processor to ourselves. On Wine it is a fiction (and costs 5 us)
-    bool lockRings;   // it does not: every ring takes its spin lock
-    bool wakeByDpc;   // KeInsertQueueDpc runs the routine. On Wine it says so and does not; a timer's does
-    bool readUser;    // the requestor's memory can be read under an exception handler
+    bool raiseIrql;  // a raised IRQL keeps this processor to ourselves. On Wine it is a fiction (and costs 5 us)
+    bool lockRings;  // it does not: every ring takes its spin lock
+    bool wakeByDpc;  // KeInsertQueueDpc runs the routine. On Wine it says so and does not; a timer's does
+    bool readUser;   // the requestor's memory can be read under an exception handler
 
     // Limits, here so that a test can reach them with few requests.
     uint32_t requestCapacity;  // requests in flight that can be followed, all drivers

@@ -5,6 +5,8 @@ namespace drivermon {
 
 namespace {
 
+constexpr uint32_t kMaxSharedRingBytes = 1u << 16;
+
 struct DrainDpc {
     KDPC dpc;
     KEVENT passed;
@@ -35,8 +37,8 @@ Section::~Section() {
 
 void Shard::CountLoss(Offered what, LossReason reason) {
     lossCounted = true;
-    // A missing payload is told by its record's own flag: the count may wait, lest a driver whose buffers cannot be read
-    // fill the ring with Loss records.
+    // A missing payload is told by its record's own flag: the count may wait, lest a driver whose buffers cannot be
+    // read fill the ring with Loss records.
     if (reason != kLossPayloadNoScratch && reason != kLossPayloadFault) lossWaits = true;
     switch (what) {
         case Offered::kStart:
@@ -70,7 +72,9 @@ NTSTATUS Recorder::Initialize(const Platform& platform) {
 }
 
 NTSTATUS Recorder::Prepare(uint32_t ringBytes) {
-    size_t bytes = static_cast<size_t>(ringBytes) * shards_.count();
+    // The shared ring is hardly ever used.
+    uint32_t sharedBytes = ringBytes < kMaxSharedRingBytes ? ringBytes : kMaxSharedRingBytes;
+    size_t bytes = static_cast<size_t>(ringBytes) * processors() + sharedBytes;
     if (memory_.count() != bytes) {
         // The old rings go first: both at once may be more than the machine can spare.
         for (uint32_t i = 0; i < shardCount(); i++) shards_[i].ring.Attach(nullptr, 0);
@@ -78,7 +82,8 @@ NTSTATUS Recorder::Prepare(uint32_t ringBytes) {
     }
     for (uint32_t i = 0; i < shardCount(); i++) {
         Shard& shard = shards_[i];
-        shard.ring.Attach(memory_.data() + static_cast<size_t>(i) * ringBytes, ringBytes);
+        shard.ring.Attach(memory_.data() + static_cast<size_t>(i) * ringBytes,
+                          i < processors() ? ringBytes : sharedBytes);
         shard.sequence = 0;
         shard.lossCounted = false;
         shard.lossWaits = false;

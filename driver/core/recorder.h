@@ -56,7 +56,7 @@ struct alignas(kCacheLine) Shard {
     LossRecord loss;    // counts since the last Loss record that was written
     bool lossCounted;   // there are any
     bool lossWaits;     // ... that belong before the next record
-    bool wake;  // the section that is running now shall ring the doorbell
+    bool wake;          // the section that is running now shall ring the doorbell
     RecordTotals totals;
     Magazine magazine;
 
@@ -92,6 +92,8 @@ class Recorder {
     // <= DISPATCH_LEVEL, no lock: a record waits.
     bool HasRecords() const;
 
+    uint32_t processors() const { return shardCount() - 1; }
+    // One per processor, and the shared one.
     uint32_t shardCount() const { return static_cast<uint32_t>(shards_.count()); }
     Shard& shard(uint32_t index) const { return shards_[index]; }
     const Platform& platform() const { return platform_; }
@@ -113,7 +115,7 @@ class Recorder {
     PoolArray<Shard> shards_;  // the last one is shared by processors that were not there at load
     PoolArray<uint8_t> memory_;
     PoolArray<Cursor> cursors_;  // a heap by timestamp while Take runs
-    uint32_t wakeBytes_ = 0;  // a ring filled this far rings the doorbell before the timer would look
+    uint32_t wakeBytes_ = 0;     // a ring filled this far rings the doorbell before the timer would look
     Doorbell doorbell_;
 };
 

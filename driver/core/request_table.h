@@ -8,8 +8,8 @@
 //   free                ticket 0
 //   armed               ticket = handle
 //   returned            ticket = handle | kReturned    dispatch has returned: the end may not be left to it any more
-//   given up            ticket = handle | kGivenUp     reported as unseen, but holds a routine that must still be called
-//   ended, not told     ticket = handle | kDeferred    the dispatching thread will write the end record
+//   given up            ticket = handle | kGivenUp     reported as unseen, but holds a routine that must still be
+//   called ended, not told     ticket = handle | kDeferred    the dispatching thread will write the end record
 //
 // Whoever changes the ticket from armed (by compare-exchange) owns the context until it stores the next state.
 #pragma once
@@ -35,7 +35,7 @@ struct Context {
     IRP* irp;
     PIO_COMPLETION_ROUTINE routine;  // the caller's own, to be called after us
     void* routineContext;
-    void* output;  // where the output will be; valid while the IRP still says so
+    void* output;       // where the output will be; valid while the IRP still says so
     uint32_t threadId;  // the arriving thread
     uint32_t outputLength;
     uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
@@ -44,7 +44,7 @@ struct Context {
     uint8_t minor;
     uint8_t function;  // index of the counters
     OutputKind outputKind;
-    bool outputResident;  // may be touched at DISPATCH_LEVEL
+    bool outputResident;      // may be touched at DISPATCH_LEVEL
     bool informationIsBytes;  // READ, DEVICE_CONTROL, FILE_SYSTEM_CONTROL: elsewhere Information may be anything
 
     // Set by the completion routine before it defers.
@@ -54,7 +54,8 @@ struct Context {
     uint64_t endTicks;
 
     bool HasRoutine() const {
-        return routine != nullptr && (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
+        return routine != nullptr &&
+               (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
     }
 };
 

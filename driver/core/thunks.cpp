@@ -2,6 +2,7 @@
 #include "thunks.h"
 
 #include "fast_io.h"
+#include "guarded_call.h"
 #include "hook_table.h"
 #include "irp_capture.h"
 
@@ -72,6 +73,39 @@ constexpr bool kIsVoid = false;
 template <>
 constexpr bool kIsVoid<void> = true;
 
+#ifdef DRIVERMON_SIM
+// Nothing raises there.
+template <typename Result, typename Original, typename... Arguments>
+Result CallGuarded(uint64_t, const FastIoCall&, Original original, Arguments... arguments) {
+    return original(arguments...);
+}
+#else
+struct Unfinished {
+    uint64_t handle;
+    const FastIoCall* call;
+};
+void Abandoned(void* context) {
+    auto* unfinished = static_cast<Unfinished*>(context);
+    EndFastIo(unfinished->handle, *unfinished->call, FastIoOutcome::kRaised);
+}
+
+template <typename T>
+ULONG_PTR Word(T* pointer) {
+    return reinterpret_cast<ULONG_PTR>(pointer);
+}
+inline ULONG_PTR Word(ULONG_PTR integer) {
+    return integer;
+}
+
+template <typename Result, typename Original, typename... Arguments>
+Result CallGuarded(uint64_t handle, const FastIoCall& call, Original original, Arguments... arguments) {
+    static_assert(sizeof...(Arguments) <= DRIVERMON_GUARDED_ARGUMENTS, "guarded_call.h");
+    ULONG_PTR words[DRIVERMON_GUARDED_ARGUMENTS] = {Word(arguments)...};
+    Unfinished unfinished = {handle, &call};
+    return static_cast<Result>(DrivermonGuardedCall(reinterpret_cast<void*>(original), words, Abandoned, &unfinished));
+}
+#endif
+
 template <uint8_t function, auto member, typename Routine>
 struct FastIoBody;
 
@@ -94,10 +128,10 @@ struct FastIoBody<function, member, Result(NTAPI*)(Arguments...)> {
                          Arguments... arguments) {
         if constexpr (kIsVoid<Result>) {
             original(arguments...);
-            EndFastIo(handle, call, true);
+            EndFastIo(handle, call, FastIoOutcome::kHandled);
         } else {
-            Result handled = original(arguments...);
-            EndFastIo(handle, call, handled != FALSE);
+            Result handled = CallGuarded<Result>(handle, call, original, arguments...);
+            EndFastIo(handle, call, handled ? FastIoOutcome::kHandled : FastIoOutcome::kFellThrough);
             return handled;
         }
     }

@@ -22,7 +22,8 @@ struct Watch {
     uint32_t fastIo;
     uint32_t nameLength;  // bytes
     uint16_t name[kMaxDriverNameLength];
-    PoolArray<DriverCells> cells;  // by shard
+    PoolArray<DriverCells> cells;  // by shard; freed when compacted
+    PoolArray<FunctionCounters> final;
 
     // Requests whose completion is awaited. Exact when nothing moves; else what it was some time during the call.
     uint64_t Outstanding() const {
@@ -33,12 +34,37 @@ struct Watch {
         return taken - given;
     }
 
+    bool compacted() const { return cells.count() == 0; }
+    // Retired, no sections, nothing outstanding: keeps the totals, lets go of the cells. Stays as it is without memory.
+    void Compact() {
+        FunctionCounters counters;
+        uint32_t count = 0;
+        for (uint32_t function = 0; function < kFunctionCount; function++) count += Sum(function, &counters) ? 1 : 0;
+        if (count != 0 && !final.Allocate(count)) return;
+        uint32_t at = 0;
+        for (uint32_t function = 0; function < kFunctionCount; function++) {
+            if (Sum(function, &counters)) final[at++] = counters;
+        }
+        cells.Free();
+    }
+
+    // Calls `take(const FunctionCounters&)` for each function that saw a request.
+    template <typename Taker>
+    void ForEachFunction(Taker take) const {
+        FunctionCounters counters;
+        for (size_t i = 0; i < final.count(); i++) take(final[i]);
+        for (uint32_t function = 0; !compacted() && function < kFunctionCount; function++) {
+            if (Sum(function, &counters)) take(counters);
+        }
+    }
+
     // Sums one function over all processors. Arrivals are read last: they are never fewer than the completions.
     bool Sum(uint32_t function, FunctionCounters* out) const {
         auto* totals = &out->arrivals;
         for (uint32_t which = kTotalCount; which-- > 0;) {
             totals[which] = 0;
-            for (size_t i = 0; i < cells.count(); i++) totals[which] += cells[i].function[function].total[which].LoadAcquire();
+            for (size_t i = 0; i < cells.count(); i++)
+                totals[which] += cells[i].function[function].total[which].LoadAcquire();
         }
         out->driverId = driverId;
         out->function = function;
@@ -47,6 +73,7 @@ struct Watch {
 
     // No one records.
     void ZeroTotals() {
+        final.Free();
         for (size_t i = 0; i < cells.count(); i++) {
             RtlZeroMemory(static_cast<void*>(cells[i].function), sizeof(cells[i].function));
         }
