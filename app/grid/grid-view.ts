@@ -110,8 +110,12 @@ export class GridView {
   }
 
   private measure(): void {
+    const selectedTop = this.selectedIndex * this.rowHeight - this.position
+    const selectedSeen = this.selectedIndex >= 0 && selectedTop >= 0 && selectedTop < this.map.viewHeight
     this.resizeMap(this.map.rows, Math.max(0, this.parts.scroller.clientHeight - this.headHeight))
     this.pool.resize(this.map.rowsInView)
+    // A panel that opens below must not cover the row that opened it.
+    if (selectedSeen) this.position = this.map.reveal(this.selectedIndex, this.position)
     this.draw()
   }
 

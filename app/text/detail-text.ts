@@ -1,12 +1,6 @@
 // detail-text.ts: the selected request in words: title, course in time, and fields with what their numbers mean.
 
-import {
-  ACCESSES,
-  controlCodeParts,
-  describeIoctl,
-  deviceTypeName,
-  METHODS,
-} from '../../src/formats/ioctl.ts'
+import { describeControlCode, describeIoctl } from '../../src/formats/ioctl.ts'
 import {
   carriesControlCode,
   functionFullName,
@@ -135,12 +129,8 @@ function outcome(row: Detail, fn: FunctionIndex): DetailField[] {
 }
 
 function controlCodeField(code: number): DetailField {
-  const parts = controlCodeParts(code)
-  return {
-    name: 'Code',
-    value: `${deviceTypeName(parts.deviceType)} · function ${formatHex(parts.function)} · METHOD_${METHODS[parts.method]}`,
-    extra: `access ${ACCESSES[parts.access]}`,
-  }
+  const { parts, access } = describeControlCode(code)
+  return { name: 'Code', value: parts, extra: access }
 }
 
 function parameters(row: Detail): DetailField[] {

@@ -2,7 +2,7 @@
 
 import { useEffect } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
-import { problem } from '../state/link.ts'
+import { problem, selectedRow } from '../state/link.ts'
 import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
 import { Charts } from './Charts.tsx'
 import { DetailPane } from './DetailPane.tsx'
@@ -44,7 +44,7 @@ export function App() {
         </>
       )}
       <GridPanel />
-      {detailOpen.value && (
+      {detailOpen.value && selectedRow.value !== null && (
         <>
           <Splitter
             label="Height of the details"

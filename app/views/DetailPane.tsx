@@ -1,14 +1,13 @@
 // DetailPane.tsx: everything about the selected request: its course, its fields, its bytes.
 
 import { formatCount } from '../../src/formats/values.ts'
-import { detail, selectedRow, session } from '../state/link.ts'
+import { detail, session } from '../state/link.ts'
 import { describe } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
 
 export function DetailPane() {
   const shown = detail.value
-  if (selectedRow.value === null) return <Hint text="Select a request to see its fields and bytes." />
   if (!shown) return <Hint text="…" />
   if (!shown.detail)
     return (
