@@ -112,7 +112,7 @@ function upToDate(product, what, build) {
   const folder = resolve(product, '..')
   const stamp = join(folder, '.built')
   if (existsSync(product) && existsSync(stamp) && statSync(stamp).mtimeMs >= newestSource()) return
-  process.stderr.write(`Building ${what} (the first time takes a minute)\n`)
+  process.stderr.write(`Building ${what}${existsSync(product) ? '' : ' (the first time takes a minute)'}\n`)
   const started = new Date()
   build()
   if (!existsSync(product)) throw new BuildError(`The build made no ${relative(root, product)}`)
