@@ -9,13 +9,13 @@
 // use one number. The names here are those of Windows' own drivers as its public headers and documentation give them,
 // and DriverMon's test targets.
 
-export const METHODS = ['BUFFERED', 'IN_DIRECT', 'OUT_DIRECT', 'NEITHER'] as const
+const METHODS = ['BUFFERED', 'IN_DIRECT', 'OUT_DIRECT', 'NEITHER'] as const
 const BUFFERED = 0
 const IN_DIRECT = 1
 const OUT_DIRECT = 2
 const NEITHER = 3
 
-export const ACCESSES = ['ANY', 'READ', 'WRITE', 'READ | WRITE'] as const
+const ACCESSES = ['ANY', 'READ', 'WRITE', 'READ | WRITE'] as const
 const ANY = 0
 const READ = 1
 const WRITE = 2
@@ -123,15 +123,14 @@ const DEVICE_TYPES: Readonly<Record<number, string>> = {
   86: 'VOLUME', // 'V': IOCTL_VOLUME_BASE
 }
 
-export function deviceTypeName(deviceType: number): string {
+function deviceTypeName(deviceType: number): string {
   return DEVICE_TYPES[deviceType] ?? `0x${deviceType.toString(16).toUpperCase()}`
 }
 
 type Entry = readonly [name: string, fn: number, method: number, access: number]
 
 const FAMILIES: readonly (readonly [deviceType: number, prefix: string, entries: readonly Entry[]])[] = [
-  // AFD numbers its operations from 0 and sets the device type's neighbour bit; as a CTL_CODE that reads
-  // FILE_DEVICE_BEEP, function 0x800 + operation.
+  // As CTL_CODE would have made them: FILE_DEVICE_BEEP, function 0x800 + request. See isAfdCode.
   [
     1,
     'IOCTL_AFD_',
@@ -801,4 +800,30 @@ export function describeIoctl(code: number): string {
   const fn = parts.function.toString(16).toUpperCase()
   const hex = code.toString(16).toUpperCase().padStart(6, '0')
   return `0x${hex} (${deviceTypeName(parts.deviceType)} 0x${fn} ${METHODS[parts.method]})`
+}
+
+/**
+ * AFD does not use CTL_CODE: its codes are FILE_DEVICE_NETWORK << 12 | request << 2 | method, without access bits.
+ * Other drivers of that range would be FILE_DEVICE_BEEP's, which has no codes there.
+ */
+function isAfdCode(code: number): boolean {
+  return code >>> 12 === FILE_DEVICE_NETWORK
+}
+const FILE_DEVICE_NETWORK = 0x12
+
+/** The fields that a code is made of: `DISK · function 0x1D · METHOD_BUFFERED · access ANY`. */
+export function describeControlCode(code: number): { parts: string; access: string } {
+  const parts = controlCodeParts(code)
+  const method = `METHOD_${METHODS[parts.method]}`
+  if (isAfdCode(code)) {
+    return {
+      parts: `${deviceTypeName(FILE_DEVICE_NETWORK)} · AFD request ${(code >>> 2) & 0x3ff} · ${method}`,
+      access: '',
+    }
+  }
+  const fn = `0x${parts.function.toString(16).toUpperCase()}`
+  return {
+    parts: `${deviceTypeName(parts.deviceType)} · function ${fn} · ${method}`,
+    access: `access ${ACCESSES[parts.access]}`,
+  }
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import {
   controlCode,
   controlCodeParts,
+  describeControlCode,
   describeIoctl,
   ioctlByName,
   ioctlName,
@@ -112,6 +113,14 @@ describe('control codes', () => {
     expect(ioctlByName('afd_recv')).toBe(0x12017)
     expect(ioctlByName('IOCTL_AFD_RECEIVE')).toBe(0x12017)
     expect(ioctlByName('NO_SUCH')).toBeUndefined()
+  })
+
+  test('takes a code apart, AFD’s in AFD’s own way', () => {
+    expect(describeControlCode(0x00012017)).toEqual({
+      parts: 'NETWORK · AFD request 5 · METHOD_NEITHER',
+      access: '',
+    })
+    expect(describeControlCode(0x0007c0f4).parts).toBe('DISK · function 0x3D · METHOD_BUFFERED')
   })
 })
 
