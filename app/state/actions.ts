@@ -1,21 +1,32 @@
 // actions.ts: what a person can do from anywhere: buttons, menu and shortcuts all end here.
 
+import { computed } from '@preact/signals'
 import { openDialog } from './dialogs.ts'
-import { command, session } from './link.ts'
+import { command, connection, session } from './link.ts'
+
+/** There is a core to talk to, and a source that can be captured from: a file has only been. */
+export const canCapture = computed(
+  () => connection.value.kind === 'open' && session.value !== null && session.value.source !== 'file',
+)
+
+export function chooseDrivers(): void {
+  if (canCapture.value) openDialog.value = 'drivers'
+}
 
 export function toggleRunning(): void {
-  const state = session.value
-  if (!state) return
-  if (state.running) command({ type: 'stop' })
-  else if (state.drivers.length === 0) openDialog.value = 'drivers'
+  if (!canCapture.value) return
+  const { running, drivers } = session.value!
+  if (running) command({ type: 'stop' })
+  else if (drivers.length === 0) chooseDrivers()
   else command({ type: 'start' })
 }
 
 export function toggleRecording(): void {
-  if (session.value?.recording) command({ type: 'stopRecord' })
+  if (!canCapture.value) return
+  if (session.value!.recording) command({ type: 'stopRecord' })
   else openDialog.value = 'record'
 }
 
 export function clearRows(): void {
-  command({ type: 'clear' })
+  if (canCapture.value) command({ type: 'clear' })
 }

@@ -2,7 +2,7 @@
 
 import { useEffect } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
-import { problem, selectedRow } from '../state/link.ts'
+import { problem, selectedRow, session } from '../state/link.ts'
 import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
 import { Charts } from './Charts.tsx'
 import { DetailPane } from './DetailPane.tsx'
@@ -21,36 +21,39 @@ const LEAST_GRID_PX = 150
 
 export function App() {
   useEffect(listenForShortcuts, [])
+  // Rates are those of a running capture; a file has none.
+  const showCharts = chartsOpen.value && session.value?.source !== 'file'
+  const showDetail = detailOpen.value && selectedRow.value !== null
   return (
     <div
       class="app"
       style={{
-        '--charts-height': chartsOpen.value ? `${chartsHeight.value}px` : '0px',
-        '--detail-height': detailOpen.value ? `${detailHeight.value}px` : '0px',
+        '--charts-height': showCharts ? `${chartsHeight.value}px` : '0px',
+        '--detail-height': showDetail ? `${detailHeight.value}px` : '0px',
       }}
     >
       <Header />
       <Problem />
-      {chartsOpen.value && (
+      {showCharts && (
         <>
           <Charts />
           <Splitter
             label="Height of the charts"
             size={chartsHeight}
             min={132}
-            max={() => spaceFor(detailOpen.value ? detailHeight.value : 0)}
+            max={() => spaceFor(showDetail ? detailHeight.value : 0)}
             direction={1}
           />
         </>
       )}
       <GridPanel />
-      {detailOpen.value && selectedRow.value !== null && (
+      {showDetail && (
         <>
           <Splitter
             label="Height of the details"
             size={detailHeight}
             min={120}
-            max={() => spaceFor(chartsOpen.value ? chartsHeight.value : 0)}
+            max={() => spaceFor(showCharts ? chartsHeight.value : 0)}
             direction={-1}
           />
           <DetailPane />

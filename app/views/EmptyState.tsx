@@ -1,8 +1,7 @@
 // EmptyState.tsx: what stands in the grid's place when it has nothing to show: why, and what to do.
 
 import type { ComponentChildren } from 'preact'
-import { toggleRunning } from '../state/actions.ts'
-import { openDialog } from '../state/dialogs.ts'
+import { chooseDrivers, toggleRunning } from '../state/actions.ts'
 import { connection, reconnect, session, status } from '../state/link.ts'
 import { filter, setFilter } from '../state/query.ts'
 import { Icon, type IconName } from './Icon.tsx'
@@ -46,13 +45,7 @@ export function EmptyState() {
     return (
       <Message icon="plus" title="No driver is being watched">
         <p>Choose one or more drivers; then every request that goes to their devices appears here.</p>
-        <Act
-          label="Choose a driver"
-          keys="D"
-          run={() => {
-            openDialog.value = 'drivers'
-          }}
-        />
+        <Act label="Choose a driver" keys="D" run={chooseDrivers} />
       </Message>
     )
   const watched = state.drivers.map((driver) => driver.name).join(', ')

@@ -1,9 +1,8 @@
 // Header.tsx: the tool bar: which drivers, start and stop, record, filter, follow, clear, and the rest in a menu.
 
 import { formatBytes } from '../../src/formats/values.ts'
-import { clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
-import { openDialog } from '../state/dialogs.ts'
-import { command, connection, session, status } from '../state/link.ts'
+import { canCapture, chooseDrivers, clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import { command, session, status } from '../state/link.ts'
 import { follow, toggleFollow } from '../state/query.ts'
 import { FilterField } from './FilterField.tsx'
 import { Icon } from './Icon.tsx'
@@ -13,23 +12,19 @@ import { Menu } from './Menu.tsx'
 const CHIPS = 2
 
 export function Header() {
-  const isFile = session.value?.source === 'file'
-  const offline = connection.value.kind !== 'open' || isFile
+  const disabled = !canCapture.value
   const running = session.value?.running ?? false
-  const showDrivers = () => {
-    openDialog.value = 'drivers'
-  }
   return (
     <div class="toolbar" role="toolbar" aria-label="Capture">
       <b class="brand">DriverMon</b>
-      <DriverChips more={showDrivers} />
+      <DriverChips more={chooseDrivers} />
       <button
         type="button"
         class="button"
         title="Choose drivers (D)"
         aria-label="Choose drivers"
-        disabled={offline}
-        onClick={showDrivers}
+        disabled={disabled}
+        onClick={chooseDrivers}
       >
         <Icon name="plus" />
         <span class="label">Driver</span>
@@ -39,13 +34,13 @@ export function Header() {
         class={`button ${running ? '' : 'primary'}`}
         title={running ? 'Stop capturing (Space)' : 'Start a new capture (Space)'}
         aria-label={running ? 'Stop' : 'Start'}
-        disabled={offline}
+        disabled={disabled}
         onClick={toggleRunning}
       >
         <Icon name={running ? 'stop' : 'play'} />
         <span class="label">{running ? 'Stop' : 'Start'}</span>
       </button>
-      <RecordButton disabled={offline} />
+      <RecordButton disabled={disabled} />
       <FilterField />
       <button
         type="button"
@@ -63,7 +58,7 @@ export function Header() {
         class="button"
         title="Clear (Ctrl+L)"
         aria-label="Clear"
-        disabled={offline}
+        disabled={disabled}
         onClick={clearRows}
       >
         <Icon name="clear" />
@@ -83,7 +78,7 @@ function DriverChips({ more }: { more: () => void }) {
         <span class="chip" key={name} title={name}>
           <i class={`dot ${state?.running ? 'ok' : ''}`} />
           <span>{name}</span>
-          {state?.source !== 'file' && (
+          {canCapture.value && (
             <button
               type="button"
               title={`Stop watching ${name}`}

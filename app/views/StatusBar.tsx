@@ -52,13 +52,15 @@ export function StatusBar() {
             after={`of ${formatBytes(counts.budgetBytes)}`}
             title="Memory for rows and payload; when it is used up, the oldest rows leave"
           />
-          <Item
-            id="ring"
-            before="ring"
-            value={percent(counts.ringUsed, counts.ringSize)}
-            tone={counts.ringUsed > counts.ringSize * 0.8 ? 'warn' : ''}
-            title={`The driver’s buffers: ${formatBytes(counts.ringUsed)} of ${formatBytes(counts.ringSize)} in use`}
-          />
+          {counts.ringSize > 0 && (
+            <Item
+              id="ring"
+              before="ring"
+              value={percent(counts.ringUsed, counts.ringSize)}
+              tone={counts.ringUsed > counts.ringSize * 0.8 ? 'warn' : ''}
+              title={`The driver’s buffers: ${formatBytes(counts.ringUsed)} of ${formatBytes(counts.ringSize)} in use`}
+            />
+          )}
         </>
       )}
       {state?.driverVersion && <span class="optional">driver {state.driverVersion}</span>}

@@ -1,6 +1,6 @@
 // shortcuts.ts: the keys that work anywhere in the window, in one table: what they do, and what the overlay says.
 
-import { clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import { chooseDrivers, clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
 import { openDialog } from '../state/dialogs.ts'
 import { select } from '../state/link.ts'
 import { toggleFollow } from '../state/query.ts'
@@ -30,12 +30,12 @@ function focusFilter(): void {
 export const SHORTCUTS: Shortcut[] = [
   { keys: 'Space', does: 'Start or stop', matches: plain(' '), run: toggleRunning },
   { keys: 'F', does: 'Follow the newest requests', matches: plain('f'), run: toggleFollow },
-  { keys: 'D', does: 'Choose drivers', matches: plain('d'), run: () => show('drivers') },
+  { keys: 'D', does: 'Choose drivers', matches: plain('d'), run: chooseDrivers },
   { keys: 'R', does: 'Record to a file, or stop recording', matches: plain('r'), run: toggleRecording },
   { keys: '/', does: 'Filter', matches: plain('/'), run: focusFilter },
   { keys: 'Ctrl F', does: 'Filter', everywhere: true, matches: withCtrl('f'), run: focusFilter },
   { keys: 'Ctrl L', does: 'Clear', everywhere: true, matches: withCtrl('l'), run: clearRows },
-  { keys: '?', does: 'These shortcuts', matches: plain('?'), run: () => show('shortcuts') },
+  { keys: '?', does: 'These shortcuts', matches: plain('?'), run: showShortcuts },
   { keys: 'Esc', does: 'Close, or deselect', matches: plain('escape'), run: () => select(null) },
 ]
 
@@ -46,8 +46,8 @@ export const GRID_KEYS: [string, string][] = [
   ['Home End', 'First, last request'],
 ]
 
-function show(name: 'drivers' | 'shortcuts'): void {
-  openDialog.value = name
+function showShortcuts(): void {
+  openDialog.value = 'shortcuts'
 }
 
 export function listenForShortcuts(): void {
