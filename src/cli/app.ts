@@ -131,9 +131,9 @@ async function openFile(file: string, options: Options, io: Io): Promise<Opened>
 
 /** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */
 async function show(url: string, options: Options, interruption: Interruption, io: Io): Promise<void> {
-  const shell = options.open ? findShell(io, options.shell ?? io.env.DRIVERMON_SHELL) : null
+  const shell = options.open ? findShell(io, options.shell) : null
   if (shell !== null) {
-    const window = openWindow(shell, url, join(io.home, 'app'))
+    const window = openWindow(shell, url, io.home)
     const failure = await Promise.race([window.closed, interruption.first.then(() => null)])
     window.close()
     if (failure === null) return

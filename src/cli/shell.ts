@@ -28,11 +28,11 @@ export interface Window {
   close(): void
 }
 
-export function openWindow(shell: string, url: string, resources: string): Window {
+export function openWindow(shell: string, url: string, home: string): Window {
   const child = spawn(
     shell,
     [
-      `--path=${resources}`,
+      `--path=${configFolder(home)}`,
       `--url=${url}`,
       '--mode=window',
       '--enable-server=false',
@@ -49,13 +49,21 @@ export function openWindow(shell: string, url: string, resources: string): Windo
   return {
     closed: new Promise((resolve) => {
       child.once('error', (error) => resolve(`${shell} could not be started: ${error.message}`))
-      child.once('exit', () => resolve(null))
+      child.once('exit', (status) =>
+        resolve(status === 0 || status === null ? null : `${shell} ended with status ${status}`),
+      )
     }).then((reason) => {
       process.off('exit', kill)
       return reason as string | null
     }),
     close: kill,
   }
+}
+
+/** Neutralino wants its configuration: beside the executable when installed, in app/ when run from the sources. */
+function configFolder(home: string): string {
+  const source = join(home, '..', 'app')
+  return existsSync(join(source, 'neutralino.config.json')) ? source : home
 }
 
 /** Opens the default browser, or does nothing. */

@@ -169,6 +169,17 @@ describe('drivermon app', () => {
     expect(await running).toBe(0)
   })
 
+  it.skipIf(process.platform === 'win32')('opens the browser when the window breaks', async () => {
+    const shell = join(folder, 'shell')
+    writeFileSync(shell, '#!/bin/sh\nexit 127\n', { mode: 0o755 })
+    const world = fakeWorld({ home })
+    const running = world.run('--shell', shell)
+    while (world.browsed.length === 0) await turn()
+    expect(world.err).toContain('ended with status 127; the browser is opened instead')
+    world.interrupt()
+    expect(await running).toBe(0)
+  })
+
   it('opens nothing when told so, and starts nothing on a device', async () => {
     const world = fakeWorld({ home, platform: 'win32' })
     const running = world.run('--no-open')

@@ -1,0 +1,59 @@
+// file-subject.test.ts: an opened file looks like a session that has stopped, and refuses to be one that runs.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openFileSubject } from '../../src/session/file-subject.ts'
+import { Session } from '../../src/session/session.ts'
+import { FakeSource } from './fake-source.ts'
+
+const BUDGET = 64 << 20
+
+let folder: string
+let path: string
+let session: Session
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+  path = join(folder, 'x.pcapng')
+  const source = new FakeSource()
+  session = new Session(source, { version: 'test', traffic: null })
+  session.addDriver('AFD')
+  await session.record(path)
+  session.start()
+  source.issue(100)
+  await session.stop()
+})
+afterEach(async () => {
+  await session.close()
+  rmSync(folder, { recursive: true })
+})
+
+describe('openFileSubject', () => {
+  it('shows what the session showed', async () => {
+    const { subject, warnings } = await openFileSubject(path, BUDGET)
+    expect(warnings).toEqual([])
+    expect(subject.state()).toMatchObject({
+      source: 'file',
+      sourceLabel: 'x.pcapng (Simulated kernel)',
+      running: false,
+      drivers: session.state().drivers,
+      ticksPerSecond: session.state().ticksPerSecond,
+    })
+    expect(subject.capture.endRow).toBe(50)
+    expect(subject.gauges().functions).toEqual(session.gauges().functions)
+  })
+
+  it('cannot be started', async () => {
+    const { subject } = await openFileSubject(path, BUDGET)
+    expect(() => subject.start()).toThrow('This is a capture file')
+    expect(() => subject.addDriver('AFD')).toThrow('This is a capture file')
+    await expect(subject.record('y')).rejects.toThrow('This is a capture file')
+    await subject.stop()
+  })
+
+  it('names the file and the reason when it cannot be read', async () => {
+    writeFileSync(path, 'no capture at all, but long enough to hold a block')
+    await expect(openFileSubject(path, BUDGET)).rejects.toThrow(path)
+  })
+})
