@@ -1,0 +1,203 @@
+#include "capture_session.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "protocol/layout.h"
+
+namespace drivermon::test {
+namespace {
+
+constexpr sim::Status kEndOfFile = static_cast<sim::Status>(0xC0000011);
+
+template <typename T>
+T Read(const std::vector<uint8_t>& stream, size_t at) {
+    REQUIRE(at + sizeof(T) <= stream.size());
+    T value;
+    std::memcpy(&value, &stream[at], sizeof(T));
+    return value;
+}
+
+std::vector<uint8_t> Payload(const std::vector<uint8_t>& stream, size_t at, size_t bytes, size_t recordEnd) {
+    REQUIRE(at + bytes <= recordEnd);
+    return {stream.begin() + static_cast<ptrdiff_t>(at), stream.begin() + static_cast<ptrdiff_t>(at + bytes)};
+}
+
+Captured Parse(const std::vector<uint8_t>& stream) {
+    Captured captured;
+    std::map<uint16_t, uint32_t> next;  // sequence expected of each processor
+    for (size_t at = 0; at < stream.size();) {
+        const auto header = Read<RecordHeader>(stream, at);
+        REQUIRE(header.size >= sizeof(RecordHeader));
+        REQUIRE(header.size % kRecordAlignment == 0);
+        REQUIRE(at + header.size <= stream.size());
+        CHECK(header.type != kRecordPadding);
+        if (auto known = next.find(header.processor); known != next.end()) {
+            // Numbers only grow, and what is missing is a loss.
+            CHECK(header.sequence >= known->second);
+        }
+        next[header.processor] = header.sequence + 1;
+        const size_t end = at + header.size;
+        switch (header.type) {
+            case kRecordRequestStart: {
+                const auto start = Read<RequestStart>(stream, at);
+                Request& request = captured.requests[start.requestId];
+                CHECK_FALSE(request.start);
+                request.start = start;
+                request.input = Payload(stream, at + sizeof(start), start.payloadLength, end);
+                captured.order.push_back(start.requestId);
+                break;
+            }
+            case kRecordRequestEnd: {
+                const auto done = Read<RequestEnd>(stream, at);
+                Request& request = captured.requests[done.requestId];
+                CHECK_FALSE(request.end);
+                request.end = done;
+                request.output = Payload(stream, at + sizeof(done), done.payloadLength, end);
+                CHECK(done.arrivalTimestamp <= done.header.timestamp);
+                break;
+            }
+            case kRecordLoss: {
+                const auto loss = Read<LossRecord>(stream, at);
+                for (LossReason reason : {kLossRingFull, kLossRecordTooLarge}) {
+                    captured.lostStarts += loss.starts[reason];
+                    captured.lostEnds += loss.ends[reason];
+                }
+                break;
+            }
+        }
+        at = end;
+    }
+    for (const auto& [id, request] : captured.requests) {
+        if (!request.start || !request.end) continue;
+        CHECK(request.end->arrivalTimestamp == request.start->header.timestamp);
+        CHECK(request.end->major == request.start->major);
+        CHECK(request.end->header.driverId == request.start->header.driverId);
+    }
+    return captured;
+}
+
+}  // namespace
+
+uint64_t Captured::Arrivals() const {
+    uint64_t count = 0;
+    for (const auto& [id, request] : requests) count += request.start && !request.FellThrough();
+    return count;
+}
+
+std::vector<Request> Captured::WithCode(uint32_t code) const {
+    std::vector<Request> result;
+    for (uint64_t id : order) {
+        const Request& request = requests.at(id);
+        if (request.start->code == code && !request.FellThrough()) result.push_back(request);
+    }
+    return result;
+}
+
+std::vector<Request> Captured::WithMajor(uint8_t major) const {
+    std::vector<Request> result;
+    for (uint64_t id : order) {
+        const Request& request = requests.at(id);
+        if (request.start->major == major && !(request.start->flags & kRequestFastIo)) result.push_back(request);
+    }
+    return result;
+}
+
+uint64_t Totals::Sum(uint64_t FunctionCounters::*field) const {
+    uint64_t sum = 0;
+    for (const FunctionCounters& counters : functions) sum += counters.*field;
+    return sum;
+}
+
+CaptureSession::CaptureSession(sim::Machine& machine) {
+    sim::Status status;
+    handle_ = machine.Open(DRIVERMON_USER_PATH, &status);
+    REQUIRE(handle_);
+    const HelloRequest request{kAbiVersion, kLayoutHash};
+    HelloReply reply{};
+    uint32_t returned = 0;
+    REQUIRE(handle_->Control(kControlHello, &request, sizeof(request), &reply, sizeof(reply), &returned) == 0);
+    REQUIRE(returned == sizeof(reply));
+    REQUIRE(reply.accepted == 1);
+    CHECK(reply.kernel == kKernelSimulated);
+}
+
+CaptureSession::~CaptureSession() {
+    if (!handle_) return;
+    Stop();
+    if (follower_.joinable()) follower_.join();
+}
+
+sim::Status CaptureSession::Start(const StartRequest& request) {
+    return handle_->Control(kControlStart, &request, sizeof(request), nullptr, 0, nullptr);
+}
+
+sim::Status CaptureSession::AddDriver(const std::u16string& name, AddDriverReply* reply) {
+    const AddDriverRequest request{0, static_cast<uint32_t>(2 * name.size())};
+    std::vector<uint8_t> input(sizeof(request) + request.nameLength);
+    std::memcpy(input.data(), &request, sizeof(request));
+    if (!name.empty()) std::memcpy(input.data() + sizeof(request), name.data(), request.nameLength);
+    AddDriverReply ignored;
+    return handle_->Control(kControlAddDriver, input.data(), static_cast<uint32_t>(input.size()),
+                            reply ? reply : &ignored, sizeof(ignored), nullptr);
+}
+
+sim::Status CaptureSession::RemoveDriver(uint32_t id, RemoveDriverReply* reply) {
+    const RemoveDriverRequest request{id, 0};
+    RemoveDriverReply ignored;
+    return handle_->Control(kControlRemoveDriver, &request, sizeof(request), reply ? reply : &ignored, sizeof(ignored),
+                            nullptr);
+}
+
+sim::Status CaptureSession::Stop() {
+    return handle_->Control(kControlStop, nullptr, 0, nullptr, 0, nullptr);
+}
+
+Totals CaptureSession::Counters() {
+    std::vector<uint8_t> output(sizeof(CountersReply) + 256 * sizeof(FunctionCounters));
+    uint32_t returned = 0;
+    REQUIRE(handle_->Control(kControlGetCounters, nullptr, 0, output.data(), static_cast<uint32_t>(output.size()),
+                             &returned) == 0);
+    output.resize(returned);
+    Totals totals;
+    totals.reply = Read<CountersReply>(output, 0);
+    REQUIRE(totals.reply.entries == totals.reply.entriesTotal);
+    for (uint32_t i = 0; i < totals.reply.entries; i++) {
+        totals.functions.push_back(
+            Read<FunctionCounters>(output, sizeof(CountersReply) + i * sizeof(FunctionCounters)));
+    }
+    return totals;
+}
+
+void CaptureSession::Drain() {
+    std::vector<uint8_t> batch(256 * 1024);
+    for (;;) {
+        uint32_t returned = 0;
+        const sim::Status status =
+            handle_->Control(kControlGetData, nullptr, 0, batch.data(), static_cast<uint32_t>(batch.size()), &returned);
+        if (status == kEndOfFile) return;
+        REQUIRE(status == 0);
+        stream_.insert(stream_.end(), batch.begin(), batch.begin() + returned);
+    }
+}
+
+void CaptureSession::Follow() {
+    follower_ = std::thread([this] { Drain(); });
+}
+
+Captured CaptureSession::Finish() {
+    if (follower_.joinable()) {
+        follower_.join();
+    } else {
+        Drain();
+    }
+    return Parse(stream_);
+}
+
+void CaptureSession::Die() {
+    handle_->CancelAll();
+    handle_.reset();
+}
+
+}  // namespace drivermon::test
