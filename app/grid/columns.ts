@@ -36,9 +36,9 @@ export function gridColumns(text: RowText): Column[] {
     column('operation', 'Operation', 'ioctl', 190, 124, 'mono', text.operation),
     column('status', 'Status', 'status', 196, 150, 'status', text.status),
     column('duration', 'Duration', 'latency', 92, 88, 'number duration', text.duration),
-    column('in', 'In', 'input_length', 58, 58, 'number', text.input),
-    column('out', 'Out', 'output_length', 58, 58, 'number', text.output),
-    { ...column('details', 'Details', 'detail', 130, 80, 'details', text.details), dispensable: 1 },
+    column('in', 'In', 'input_length', 64, 64, 'number', text.input),
+    column('out', 'Out', 'output_length', 64, 64, 'number', text.output),
+    { ...column('details', 'Details', 'detail', 120, 80, 'details', text.details), dispensable: 1 },
   ]
 }
 
