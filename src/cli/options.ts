@@ -71,6 +71,14 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
+export function powerOfTwo(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = wholeNumber(least, most)(text)
+    if (!Number.isInteger(Math.log2(value))) throw new InvalidArgumentError('It should be a power of two.')
+    return value
+  }
+}
+
 /** Seconds, fractions allowed. */
 export function seconds(text: string): number {
   const value = Number(text)

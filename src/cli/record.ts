@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander'
 import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
-import { DEFAULT_SNAP_LENGTH, LossReason } from '../protocol/layout.ts'
+import { DEFAULT_SNAP_LENGTH, LossReason, MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
 import { type Losses, lostRecords } from '../protocol/records.ts'
 import { RecordingError } from '../session/recorder.ts'
 import { Session } from '../session/session.ts'
@@ -11,6 +11,7 @@ import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
 import { describeLosses } from './losses.ts'
 import {
   driverOption,
+  powerOfTwo,
   rateOption,
   seconds,
   seedOption,
@@ -69,7 +70,7 @@ export function addRecordCommand(program: Command, io: Io): void {
     .addOption(snapLengthOption().default(DEFAULT_SNAP_LENGTH))
     .addOption(
       new Option('--ring <kilobytes>', 'ring buffer per processor, a power of two').argParser(
-        wholeNumber(4, 1 << 18),
+        powerOfTwo(MIN_RING_BYTES / 1024, MAX_RING_BYTES / 1024),
       ),
     )
     .addOption(seedOption())

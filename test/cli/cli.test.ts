@@ -57,6 +57,7 @@ describe('drivermon', () => {
     [['record', '--out', 'x'], /'--driver <name\.\.\.>' not specified/],
     [['record', '--driver', 'x'], /'--out <file>' not specified/],
     [['record', '--driver', 'x', '--out', 'y', '--duration', 'soon'], /number of seconds/],
+    [['record', '--driver', 'x', '--out', 'y', '--ring', '5'], /power of two/],
     [['drivers', '--source', 'moon'], /Allowed choices are device, sim/],
     [['drivers', 'x'], /too many arguments/],
   ])('answers %j with one line and status 2', async (args, message) => {
