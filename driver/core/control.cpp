@@ -266,6 +266,8 @@ void Control::EndSession() {
     StopCapture();
     hooks_->RemoveAll(kUnhookClientClosed);
     delivery_->Release(STATUS_CANCELLED);
+    // The next owner gets none of this one's records, and a resident driver keeps no rings.
+    capture_->recorder.Discard();
     owner_ = nullptr;
     state_ = kClosed;
 }

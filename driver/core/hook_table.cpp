@@ -54,6 +54,9 @@ uint32_t FastIoBits(const FAST_IO_DISPATCH& table) {
 }  // namespace
 
 HookTable::~HookTable() {
+    RemoveAll(kUnhookRequested);
+    // Only where nothing of ours is in any table, and nobody in any thunk, may slots forget whom they served.
+    RtlZeroMemory(static_cast<void*>(slots), sizeof(slots));
     while (watches_ != nullptr) {
         Watch* watch = watches_;
         watches_ = watch->next;

@@ -71,27 +71,35 @@ NTSTATUS Recorder::Initialize(const Platform& platform) {
     return STATUS_SUCCESS;
 }
 
+void Recorder::Empty(Shard& shard, uint8_t* memory, uint32_t bytes) {
+    shard.ring.Attach(memory, bytes);
+    shard.sequence = 0;
+    shard.lossCounted = false;
+    shard.lossWaits = false;
+    RtlZeroMemory(&shard.loss, sizeof(shard.loss));
+    RtlZeroMemory(static_cast<void*>(&shard.totals), sizeof(shard.totals));
+}
+
 NTSTATUS Recorder::Prepare(uint32_t ringBytes) {
     // The shared ring is hardly ever used.
     uint32_t sharedBytes = ringBytes < kMaxSharedRingBytes ? ringBytes : kMaxSharedRingBytes;
     size_t bytes = static_cast<size_t>(ringBytes) * processors() + sharedBytes;
     if (memory_.count() != bytes) {
         // The old rings go first: both at once may be more than the machine can spare.
-        for (uint32_t i = 0; i < shardCount(); i++) shards_[i].ring.Attach(nullptr, 0);
+        Discard();
         if (!memory_.Allocate(bytes)) return STATUS_INSUFFICIENT_RESOURCES;
     }
     for (uint32_t i = 0; i < shardCount(); i++) {
-        Shard& shard = shards_[i];
-        shard.ring.Attach(memory_.data() + static_cast<size_t>(i) * ringBytes,
-                          i < processors() ? ringBytes : sharedBytes);
-        shard.sequence = 0;
-        shard.lossCounted = false;
-        shard.lossWaits = false;
-        RtlZeroMemory(&shard.loss, sizeof(shard.loss));
-        RtlZeroMemory(static_cast<void*>(&shard.totals), sizeof(shard.totals));
+        Empty(shards_[i], memory_.data() + static_cast<size_t>(i) * ringBytes,
+              i < processors() ? ringBytes : sharedBytes);
     }
     wakeBytes_ = ringBytes / 8;
     return STATUS_SUCCESS;
+}
+
+void Recorder::Discard() {
+    for (uint32_t i = 0; i < shardCount(); i++) Empty(shards_[i], nullptr, 0);
+    memory_.Free();
 }
 
 void Recorder::DrainSections() {

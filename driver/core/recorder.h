@@ -76,6 +76,8 @@ class Recorder {
     // Start and Stop of recording. PASSIVE_LEVEL, control lock held.
     // Prepare: no one records. Empties the rings, zeroes totals.
     NTSTATUS Prepare(uint32_t ringBytes);
+    // No one records. Gives the rings' memory back, and with it what nobody has fetched.
+    void Discard();
     // Waits until every section that is running now has ended.
     void DrainSections();
 
@@ -110,6 +112,7 @@ class Recorder {
     bool Load(Cursor* cursor);
     void Sift(uint32_t from, uint32_t count);
     void WriteWaitingLoss(Shard& shard);
+    void Empty(Shard& shard, uint8_t* memory, uint32_t bytes);
 
     Platform platform_;
     PoolArray<Shard> shards_;  // the last one is shared by processors that were not there at load
