@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "control.h"
+#include "protocol/control.h"
 #include "source.h"
 
 namespace drivermon {

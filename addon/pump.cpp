@@ -1,7 +1,7 @@
 // pump.cpp: see pump.h.
 #include "pump.h"
 
-#include "control.h"
+#include "protocol/control.h"
 #include "thread_name.h"
 
 namespace drivermon {

@@ -3,8 +3,8 @@
 #include <mutex>
 #include <utility>
 
-#include "../driver/sim/machine.h"
-#include "control.h"
+#include "protocol/control.h"
+#include "sim/machine.h"
 #include "source.h"
 
 namespace drivermon {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <deque>
 
-#include "../../driver/protocol/control.h"
+#include "protocol/control.h"
 
 using namespace drivermon;
 
