@@ -1,0 +1,67 @@
+// bench.ts: `npm run bench`: runs each bench in a process of its own, so that none inherits another's heap or compiled
+// code, and prints every figure beside its yardsticks.
+
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import type { Figure } from './figure.ts'
+import { benchIngest } from './ingest.ts'
+import { benchProducer } from './producer.ts'
+import { printFigures } from './table.ts'
+import { benchWholePath } from './whole-path.ts'
+
+const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> = {
+  producer: benchProducer,
+  ingest: benchIngest,
+  'whole-path': benchWholePath,
+}
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+    json: { type: 'string' },
+    /** Runs one bench here and writes its figures to standard output: what the processes of their own are told. */
+    child: { type: 'string' },
+  },
+})
+
+if (options.child !== undefined) {
+  const figures = await BENCHES[options.child](options.quick)
+  process.stdout.write(JSON.stringify(figures))
+} else {
+  runAll(options.only ?? Object.keys(BENCHES))
+}
+
+function runAll(names: readonly string[]): void {
+  const unknown = names.find((name) => !(name in BENCHES))
+  if (unknown !== undefined) {
+    process.stderr.write(`There is no bench ${unknown}; there are ${Object.keys(BENCHES).join(', ')}\n`)
+    process.exitCode = 2
+    return
+  }
+  process.stdout.write(`${cpus().length} x ${cpus()[0].model.trim()}, Node ${process.version}\n`)
+  const results: Record<string, Figure[]> = {}
+  for (const name of names) {
+    const args = [
+      ...process.execArgv,
+      process.argv[1],
+      '--child',
+      name,
+      ...(options.quick ? ['--quick'] : []),
+    ]
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    if (status !== 0) {
+      process.stdout.write(`\n${name}: failed\n`)
+      process.exitCode = 1
+      continue
+    }
+    results[name] = JSON.parse(stdout) as Figure[]
+    process.stdout.write(`\n${name}\n${printFigures(results[name])}`)
+  }
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+}
