@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import type { Figure } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchProducer } from './producer.ts'
+import { benchQuery } from './query.ts'
 import { printFigures } from './table.ts'
 import { benchWholePath } from './whole-path.ts'
 
@@ -15,6 +16,7 @@ const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> 
   producer: benchProducer,
   ingest: benchIngest,
   'whole-path': benchWholePath,
+  query: benchQuery,
 }
 
 const { values: options } = parseArgs({
