@@ -24,20 +24,35 @@ std::vector<uint8_t> Payload(const std::vector<uint8_t>& stream, size_t at, size
     return {stream.begin() + static_cast<ptrdiff_t>(at), stream.begin() + static_cast<ptrdiff_t>(at + bytes)};
 }
 
+// Records that never were written.
+uint64_t ToldBy(const LossRecord& loss) {
+    uint64_t records = loss.others;
+    for (LossReason reason : {kLossRingFull, kLossRecordTooLarge}) records += loss.starts[reason] + loss.ends[reason];
+    return records;
+}
+
 Captured Parse(const std::vector<uint8_t>& stream) {
     Captured captured;
-    std::map<uint16_t, uint32_t> next;  // sequence expected of each processor
+    // Of each processor: the sequence number expected next, and how many are missing that no Loss record has told of.
+    struct Sequence {
+        uint32_t next = 0;
+        int64_t untold = 0;
+    };
+    std::map<uint16_t, Sequence> sequences;
     for (size_t at = 0; at < stream.size();) {
         const auto header = Read<RecordHeader>(stream, at);
         REQUIRE(header.size >= sizeof(RecordHeader));
         REQUIRE(header.size % kRecordAlignment == 0);
         REQUIRE(at + header.size <= stream.size());
         CHECK(header.type != kRecordPadding);
-        if (auto known = next.find(header.processor); known != next.end()) {
-            // Numbers only grow, and what is missing is a loss.
-            CHECK(header.sequence >= known->second);
+        // A Loss record has the number of the record after it.
+        const bool isLoss = header.type == kRecordLoss;
+        if (auto known = sequences.find(header.processor); known != sequences.end()) {
+            CHECK(header.sequence >= known->second.next);
+            known->second.untold += header.sequence - known->second.next;
+            if (isLoss) known->second.untold -= static_cast<int64_t>(ToldBy(Read<LossRecord>(stream, at)));
         }
-        next[header.processor] = header.sequence + 1;
+        sequences[header.processor].next = header.sequence + (isLoss ? 0 : 1);
         const size_t end = at + header.size;
         switch (header.type) {
             case kRecordRequestStart: {
@@ -68,6 +83,10 @@ Captured Parse(const std::vector<uint8_t>& stream) {
             }
         }
         at = end;
+    }
+    for (const auto& [processor, sequence] : sequences) {
+        CAPTURE(processor);
+        CHECK(sequence.untold == 0);
     }
     for (const auto& [id, request] : captured.requests) {
         if (!request.start || !request.end) continue;
