@@ -5,7 +5,9 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { benchDisk } from './disk.ts'
 import type { Figure } from './figure.ts'
+import { benchHandover } from './handover.ts'
 import { benchIngest } from './ingest.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
@@ -14,9 +16,11 @@ import { benchWholePath } from './whole-path.ts'
 
 const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> = {
   producer: benchProducer,
+  handover: benchHandover,
   ingest: benchIngest,
   'whole-path': benchWholePath,
   query: benchQuery,
+  disk: benchDisk,
 }
 
 const { values: options } = parseArgs({

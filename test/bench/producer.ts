@@ -6,7 +6,9 @@ import type { Figure } from './figure.ts'
 
 export function benchProducer(quick: boolean): Figure[] {
   const program = join(dirname(process.argv[1]), 'bench_producer')
-  const { status, stdout, stderr } = spawnSync(program, [quick ? '3' : '9'], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(program, [quick ? '3' : '9'], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(`bench_producer failed (${status}): ${stderr}`)
   const ns = JSON.parse(stdout) as Record<string, number>
   const cost = (
@@ -20,7 +22,10 @@ export function benchProducer(quick: boolean): Figure[] {
     unit: 'ns/record',
     better: 'lower' as const,
     ours: ns[ours],
-    yardsticks: yardsticks.map(([title, key]) => ({ name: title, value: ns[key] })),
+    yardsticks: yardsticks.map(([title, key]) => ({
+      name: title,
+      value: ns[key],
+    })),
     target,
     met,
     note: '',
@@ -90,7 +95,10 @@ export function benchProducer(quick: boolean): Figure[] {
       better: 'lower',
       ours: ns.oursPacedP999,
       yardsticks: [
-        { name: "the predecessor's way (25 µs is where counting ends)", value: ns.predecessorPacedP999 },
+        {
+          name: "the predecessor's way (25 µs is where counting ends)",
+          value: ns.predecessorPacedP999,
+        },
       ],
       target: '< 1,000 ns on an idle machine',
       met: ns.oursPacedP999 < 1000,

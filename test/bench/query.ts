@@ -132,7 +132,12 @@ function size(capture: Capture, resident: number): Figure {
     unit: 'bytes/row',
     better: 'lower',
     ours: capture.storeBytes / capture.rowCount,
-    yardsticks: [{ name: 'by which this process grew', value: resident / capture.rowCount }],
+    yardsticks: [
+      {
+        name: 'by which this process grew',
+        value: resident / capture.rowCount,
+      },
+    ],
     target: '≤ 36 bytes/row',
     met: capture.storeBytes / capture.rowCount <= 36,
     note: '',
@@ -154,7 +159,10 @@ async function filter(
   const found = new Set<number>()
   const bits = new Uint8Array(pid.length)
   const [ours, ...yardsticks] = await interleave(quick ? 3 : 7, [
-    { name: 'ours', run: () => timed(() => found.add(complete(capture.view(FILTER, null)).shown)) },
+    {
+      name: 'ours',
+      run: () => timed(() => found.add(complete(capture.view(FILTER, null)).shown)),
+    },
     {
       name: 'plain typed arrays',
       run: () =>
@@ -335,7 +343,10 @@ function turns(capture: Capture, traffic: Traffic): Figure[] {
   const figures: Figure[] = []
   const cases = [
     { what: 'a new filter', view: capture.view(FILTER, null) },
-    { what: 'a new order', view: capture.view('', { field: 'latency', descending: false }) },
+    {
+      what: 'a new order',
+      view: capture.view('', { field: 'latency', descending: false }),
+    },
   ]
   for (const { what, view } of cases) {
     let longest = 0

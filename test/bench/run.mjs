@@ -16,7 +16,10 @@ const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
 
 /** Ends the run when the command fails; what a build prints is shown only then. */
 function build(/** @type {string} */ program, /** @type {string[]} */ args) {
-  const { status, error, stdout, stderr } = spawnSync(program, args, { cwd: root, encoding: 'utf8' })
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+  })
   if (status === 0) return
   process.stderr.write(`${error?.message ?? ''}${stdout}${stderr}\n${program} failed (see above)\n`)
   process.exit(1)
@@ -28,7 +31,11 @@ async function bundle(/** @type {string} */ name) {
     platform: 'node',
     external: ['@duckdb/node-api', 'bufferutil', 'utf-8-validate'],
   })
-  await bundled.write({ file: join(folder, `${name}.mjs`), format: 'esm', codeSplitting: false })
+  await bundled.write({
+    file: join(folder, `${name}.mjs`),
+    format: 'esm',
+    codeSplitting: false,
+  })
 }
 
 const [command, ...args] = process.argv.slice(2)

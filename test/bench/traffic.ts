@@ -86,7 +86,10 @@ export function makeTraffic(requests: number, payloadBytes: number): Traffic {
 
     const overtakes = next() % 50 === 0
     records.push({ at: arrival, bytes: new Uint8Array(start.buffer) })
-    records.push({ at: overtakes ? arrival - 20 : arrival + latency, bytes: new Uint8Array(end.buffer) })
+    records.push({
+      at: overtakes ? arrival - 20 : arrival + latency,
+      bytes: new Uint8Array(end.buffer),
+    })
   }
   records.sort((a, b) => a.at - b.at)
   return packed(

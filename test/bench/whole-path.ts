@@ -50,7 +50,13 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
   const truth = truthOf(session)
   const { losses, endRow } = session.capture
   await session.close()
-  return { issued: truth / elapsed, rows: endRow, truth, lost: lostRecords(losses), longestGapMs }
+  return {
+    issued: truth / elapsed,
+    rows: endRow,
+    truth,
+    lost: lostRecords(losses),
+    longestGapMs,
+  }
 }
 
 export async function benchWholePath(quick: boolean): Promise<Figure[]> {

@@ -1,0 +1,125 @@
+// disk.ts: a capture file as fast as the disk takes it: the recorder beside plain writing of the same bytes, by us and
+// by dd. Every contestant's bytes are on the disk (fdatasync) before its time ends.
+
+import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { open, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { PcapngReader } from '../../src/formats/pcapng-reader.ts'
+import type { Ticks } from '../../src/protocol/ids.ts'
+import { RecordHeader } from '../../src/protocol/layout.ts'
+import { openRecorder } from '../../src/session/recorder.ts'
+import { type Figure, interleave } from './figure.ts'
+import { makeTraffic, TICKS_PER_SECOND } from './traffic.ts'
+
+const BLOCK_BYTES = 1 << 20
+const INFO = {
+  abiVersion: 1,
+  ticksPerSecond: TICKS_PER_SECOND,
+  anchorTicks: 0 as Ticks,
+  anchorUtcMs: 0,
+  os: 'bench',
+  application: 'DriverMon bench',
+  source: 'sim' as const,
+}
+
+export async function benchDisk(quick: boolean): Promise<Figure[]> {
+  const traffic = makeTraffic(100_000, 64)
+  const times = quick ? 4 : 20
+  const path = join(dirname(process.argv[1]), 'bench.pcapng')
+  const expected = times * traffic.records
+  let fileBytes = 0
+  let waits = 0
+
+  const onDisk = async () => {
+    const file = await open(path, 'r+')
+    await file.datasync()
+    await file.close()
+  }
+  const seconds = async (action: () => Promise<void>) => {
+    rmSync(path, { force: true })
+    const begin = performance.now()
+    await action()
+    await onDisk()
+    return (performance.now() - begin) / 1000
+  }
+  const record = async () => {
+    let goOn = () => {}
+    let failure: Error | null = null
+    const recorder = await openRecorder(path, INFO, true, {
+      onDrained: () => goOn(),
+      onError: (error) => {
+        failure = error
+      },
+    })
+    for (let i = 0; i < times; i++) {
+      for (const batch of traffic.batches) {
+        const drained = new Promise<void>((resolve) => {
+          goOn = resolve
+        })
+        if (!recorder.append(batch)) {
+          waits++
+          await drained
+        }
+      }
+    }
+    await recorder.finish()
+    if (failure) throw failure
+  }
+  const write = async () => {
+    const file = await open(path, 'w')
+    const block = Buffer.alloc(BLOCK_BYTES, 7)
+    for (let left = fileBytes; left > 0; left -= BLOCK_BYTES)
+      await file.write(block, 0, Math.min(left, BLOCK_BYTES))
+    await file.close()
+  }
+  const dd = async () => {
+    const count = Math.ceil(fileBytes / BLOCK_BYTES)
+    spawnSync('dd', ['if=/dev/zero', `of=${path}`, `bs=${BLOCK_BYTES}`, `count=${count}`], {
+      stdio: 'ignore',
+    })
+  }
+
+  await seconds(record)
+  fileBytes = (await stat(path)).size
+  const missing = quick ? expected - recordsIn(await readFile(path)) : 0
+  const rate = (elapsed: number) => expected / elapsed / 1e6
+  const [ours, ...yardsticks] = await interleave(3, [
+    { name: 'ours', run: async () => rate(await seconds(record)) },
+    {
+      name: 'the same bytes, plain writes of 1 MiB',
+      run: async () => rate(await seconds(write)),
+    },
+    {
+      name: 'the same bytes, dd from /dev/zero',
+      run: async () => rate(await seconds(dd)),
+    },
+  ])
+  rmSync(path, { force: true })
+  const megabytes = fileBytes / 1e6
+  return [
+    {
+      name: 'capture file, until it is on the disk',
+      unit: 'M records/s',
+      better: 'higher',
+      ours: ours.value,
+      yardsticks,
+      target: '≥ 1 M records/s',
+      met: ours.value >= 1 && missing === 0,
+      note:
+        `${megabytes.toFixed(0)} MB, ${(fileBytes / expected).toFixed(0)} bytes a record, ` +
+        `${((megabytes * ours.value * 1e6) / expected).toFixed(0)} MB/s; ${waits} waits for the disk` +
+        (quick ? `; ${missing} records missing from the file` : ''),
+    },
+  ]
+}
+
+function recordsIn(file: Uint8Array): number {
+  const reader = new PcapngReader()
+  const records = reader.push(file)
+  reader.end()
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength)
+  let count = 0
+  for (let at = 0; at < records.byteLength; at += view.getUint32(at + RecordHeader.size, true)) count++
+  return count
+}
