@@ -1,0 +1,221 @@
+// soak.ts: `npm run soak`: the product under load for as long as one likes, and then the sums.
+//
+// The simulated callers ask for a million requests a second (0 = as many as they can), the capture is stopped and
+// started again by a page, and meanwhile other pages filter, sort, scroll, look at rows, stop reading, and vanish.
+// After each stop every request must be accounted for:
+//
+//   truth (what the callers sent) = starts that made or completed a row + starts counted as dropped
+//   rows made = rows at hand + rows evicted;  drops told by the records = drops counted by the driver
+//
+// and once all is over, memory, open files and threads must be what they were after the first start.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { WebSocket } from 'ws'
+import { loadBinding } from '../../addon/load.ts'
+import { LossReason } from '../../src/protocol/layout.ts'
+import {
+  type ClientMessage,
+  type ServerMessage,
+  WINDOW_MAGIC,
+  WIRE_VERSION,
+} from '../../src/protocol/wire.ts'
+import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
+import { Session } from '../../src/session/session.ts'
+import { median } from './figure.ts'
+import { random } from './traffic.ts'
+import { SIM_DRIVERS, truthOf } from './whole-path.ts'
+
+const FILTERS = [
+  '',
+  'latency > 1ms',
+  'error',
+  'pid == 1208 && major == DEVICE_CONTROL',
+  'process contains "s" && !error',
+  'ioctl == IOCTL_AFD_RECV || status != 0',
+  'information > 100 && latency > 10us',
+  'input contains 00:00',
+]
+const SORTED_BY = ['latency', 'time', 'process', 'information', 'row']
+const EPOCHS = 10
+const BUDGET_BYTES = 128 << 20
+/** What memory may move by without anything being kept: buffers are pooled, the collector takes its time. */
+const GROWTH_ALLOWED = 48 << 20
+
+const next = random(20261122)
+const oneOf = <T>(list: readonly T[]): T => list[next() % list.length]
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A window of the UI, as the server sees it. */
+class Page {
+  frames = 0
+  errors: string[] = []
+  readonly #socket: WebSocket
+  readonly #opened: Promise<void>
+
+  constructor(origin: string, cookie: string) {
+    this.#socket = new WebSocket(origin.replace('http', 'ws') + SOCKET_PATH, { headers: { cookie, origin } })
+    this.#opened = new Promise((resolve, reject) => this.#socket.once('open', resolve).once('error', reject))
+    this.#socket.on('message', (data: Buffer, isBinary) => this.#take(data, isBinary))
+  }
+
+  async open(): Promise<void> {
+    await this.#opened
+    this.send({ type: 'hello', wire: WIRE_VERSION })
+  }
+
+  send(message: ClientMessage): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message))
+  }
+
+  /** Asks for something else than before. */
+  look(rows: number): void {
+    const sort = next() % 8 === 0 ? { field: oneOf(SORTED_BY), descending: next() % 2 === 0 } : null
+    const follow = next() % 3 === 0
+    this.send({ type: 'view', filter: oneOf(FILTERS), sort, first: next() % (rows + 1), count: 60, follow })
+  }
+
+  stopReading(): void {
+    this.#socket.pause()
+  }
+  readOn(): void {
+    this.#socket.resume()
+  }
+  vanish(): void {
+    this.#socket.terminate()
+  }
+
+  #take(data: Buffer, isBinary: boolean): void {
+    if (isBinary) {
+      if (data.readUInt32LE(0) !== WINDOW_MAGIC) this.errors.push('a frame is no window')
+      this.frames++
+      return
+    }
+    const message = JSON.parse(data.toString()) as ServerMessage
+    if (message.type === 'error' || message.type === 'filterError') this.errors.push(message.message)
+  }
+}
+
+function resources() {
+  globalThis.gc?.()
+  const threads = /Threads:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))
+  return {
+    rss: process.memoryUsage.rss(),
+    files: readdirSync('/proc/self/fd').length,
+    threads: Number(threads?.[1]),
+  }
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0)
+}
+
+const lostRecords = (byReason: readonly number[]) =>
+  byReason[LossReason.RingFull] + byReason[LossReason.RecordTooLarge]
+
+/** The sums of a capture that has stopped, and what does not add up. */
+function closingSums(session: Session): { line: string; wrong: string[] } {
+  const { capture, counters } = session
+  if (!counters) return { line: '', wrong: ['the driver did not tell its counters'] }
+  const truth = truthOf(session)
+  const arrivals = sum(counters.functions.map((each) => each.arrivals))
+  const rowsMade = capture.endRow
+  const startsSeen = rowsMade - capture.unpairedEnds
+  const startsLost = lostRecords(capture.losses.starts)
+  const wrong: string[] = []
+  const expect = (what: string, left: number, right: number) => {
+    if (left !== right) wrong.push(`${what}: ${left} is not ${right}`)
+  }
+  expect('requests sent = arrivals counted', truth, arrivals)
+  expect('requests sent = starts seen + starts dropped', truth, startsSeen + startsLost)
+  expect('rows made = at hand + evicted', rowsMade, capture.rowCount + capture.firstRow)
+  expect('starts dropped: records = driver', startsLost, lostRecords(counters.drops.starts))
+  expect('ends dropped: records = driver', lostRecords(capture.losses.ends), lostRecords(counters.drops.ends))
+  const line =
+    `${truth} requests = ${capture.rowCount} rows + ${capture.firstRow} evicted` +
+    ` - ${capture.unpairedEnds} ends without a start + ${startsLost} starts dropped` +
+    `; ${lostRecords(capture.losses.ends)} ends dropped`
+  return { line, wrong }
+}
+
+/** Everybody does what they like until `until`. */
+async function unrest(server: AppServer, cookie: string, session: Session, until: number): Promise<Page[]> {
+  const origin = new URL(server.url).origin
+  const open = async () => {
+    const page = new Page(origin, cookie)
+    await page.open()
+    return page
+  }
+  const reader = await open()
+  const sluggard = await open()
+  const pages = [reader, sluggard]
+  while (performance.now() < until) {
+    const visitor = await open()
+    pages.push(visitor)
+    for (const page of [reader, sluggard, visitor]) page.look(session.capture.rowCount)
+    const { firstRow, rowCount } = session.capture
+    const row = (firstRow + (next() % (rowCount + 1))) as typeof firstRow
+    reader.send({ type: 'detail', row, stamp: 1 })
+    sluggard.stopReading()
+    await sleep(200 + (next() % 600))
+    sluggard.readOn()
+    visitor.vanish()
+  }
+  return pages
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { minutes: { type: 'string', default: '10' }, rate: { type: 'string', default: '1000000' } },
+  })
+  const epochMs = (Number(values.minutes) * 60_000) / EPOCHS
+  const session = new Session(loadBinding().openSim(), {
+    version: 'soak',
+    budgetBytes: BUDGET_BYTES,
+    traffic: { seed: 1, rate: Number(values.rate), count: 0 },
+  })
+  for (const driver of SIM_DRIVERS) session.addDriver(driver)
+  const problems: string[] = []
+  session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
+  const server = await startAppServer({ subject: session, assets: new Map(), version: 'soak', port: 0 })
+  const visit = await fetch(server.url, { redirect: 'manual' })
+  const cookie = (visit.headers.get('set-cookie') ?? '').split(';')[0]
+
+  let baseline: ReturnType<typeof resources> | null = null
+  const memory: number[] = []
+  for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    session.start()
+    const pages = await unrest(server, cookie, session, performance.now() + epochMs)
+    await session.stop()
+    for (const page of pages) page.vanish()
+    await sleep(200)
+    const { line, wrong } = closingSums(session)
+    const { rss, files, threads } = resources()
+    process.stdout.write(
+      `${epoch}/${EPOCHS}  ${line}; ${(rss / 2 ** 20).toFixed(0)} MiB, ${files} files, ${threads} threads, ` +
+        `${sum(pages.map(({ frames }) => frames))} windows to ${pages.length} pages\n`,
+    )
+    problems.push(...wrong, ...pages.flatMap(({ errors }) => errors))
+    // The first two epochs fill the budget and compile the code.
+    if (epoch === 2) baseline = { rss, files, threads }
+    memory.push(rss)
+    if (baseline && files > baseline.files)
+      problems.push(`${files} files are open, there were ${baseline.files}`)
+    if (baseline && threads > baseline.threads)
+      problems.push(`${threads} threads, there were ${baseline.threads}`)
+  }
+  // Of the second half over what came before it; a single epoch's peak says how far the collector had got.
+  const growth = median(memory.slice(EPOCHS / 2)) - median(memory.slice(1, EPOCHS / 2))
+  if (growth > GROWTH_ALLOWED) problems.push(`memory has grown by ${(growth / 2 ** 20).toFixed(0)} MiB`)
+  await server.close()
+  await session.close()
+  for (const problem of new Set(problems)) process.stdout.write(`WRONG: ${problem}\n`)
+  process.stdout.write(
+    problems.length === 0
+      ? `Every request is accounted for; memory ${growth > 0 ? 'grew' : 'shrank'} by ${(Math.abs(growth) / 2 ** 20).toFixed(0)} MiB.\n`
+      : 'The sums do not hold.\n',
+  )
+  return problems.length === 0 ? 0 : 1
+}
+
+process.exitCode = await main()
