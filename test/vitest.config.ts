@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** A journey starts real programs; its steps have time limits of their own, far below this. */
-const journey = { testTimeout: 120_000, hookTimeout: 300_000, fileParallelism: false }
+const journey = { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false }
 
 export default defineConfig({
   root: resolve(import.meta.dirname, '..'),
