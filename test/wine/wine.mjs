@@ -32,6 +32,8 @@ export function missingPackages() {
 class Program {
   #child
   #folder
+  /** @type {Outcome | undefined} */
+  #outcome
 
   /**
    * @param {string} name
@@ -55,19 +57,20 @@ class Program {
       this.#child.once('error', failed)
       this.#child.once('exit', (status) => {
         const outcome = { status, stdout: this.stdout(), stderr: this.stderr() }
+        this.#outcome = outcome
         rmSync(this.#folder, { recursive: true, force: true })
         done(outcome)
       })
     })
   }
 
-  /** What it has written so far; not to be asked after its end. */
+  /** What it has written so far. */
   stdout() {
-    return readFileSync(this.stdoutFile, 'utf8')
+    return this.#outcome?.stdout ?? readFileSync(this.stdoutFile, 'utf8')
   }
 
   stderr() {
-    return readFileSync(this.stderrFile, 'utf8')
+    return this.#outcome?.stderr ?? readFileSync(this.stderrFile, 'utf8')
   }
 
   get running() {
