@@ -6,7 +6,7 @@
 //
 //            open            Hello            Start             Stop
 //   (closed) ─────► Opened ────────► Greeted ───────► Capturing ───────► Greeted
-//                                      │  ▲ AddDriver, RemoveDriver, RemoveAll, List, GetCounters: in both
+//                                      │  ▲ AddDriver, RemoveDriver, RemoveAll, SetPredicates, List, GetCounters, GetInFlight: in both
 //                                      └──┘
 // Closing the handle in any state stops the capture and unhooks every driver.
 #pragma once
@@ -32,6 +32,8 @@ constexpr uint32_t kControlRemoveAll = ControlCode(5, kMethodBuffered);
 constexpr uint32_t kControlGetData = ControlCode(6, kMethodOutDirect);
 constexpr uint32_t kControlGetCounters = ControlCode(7, kMethodOutDirect);
 constexpr uint32_t kControlList = ControlCode(8, kMethodBuffered);
+constexpr uint32_t kControlSetPredicates = ControlCode(9, kMethodBuffered);
+constexpr uint32_t kControlGetInFlight = ControlCode(10, kMethodOutDirect);
 
 enum KernelKind : uint32_t { kKernelNt = 0, kKernelWine = 1, kKernelSimulated = 2 };
 
@@ -73,6 +75,65 @@ constexpr uint32_t kMinRingBytes = 1u << 12;
 constexpr uint32_t kMaxRingBytes = 1u << 28;
 constexpr uint32_t kDefaultRingBytes = 1u << 23;
 constexpr uint32_t kDefaultSnapLength = 256;
+
+// SetPredicates: which requests are *recorded*, from now on; before Start or while capturing. Counters ignore it: they
+// count every request. All zero, as after Hello, records everything but the client's own process tree.
+// A request passes if it passes every one of them. STATUS_INVALID_PARAMETER for a count or mode out of range.
+enum PredicateMode : uint32_t { kPredicateAny = 0, kPredicateOnly = 1, kPredicateAllBut = 2 };
+
+enum PredicateFlags : uint32_t {
+    // Decided at the end of a request: its start is held back until then. Held starts keep at most kMaxHeldInput bytes of
+    // input (kRequestPayloadTruncated tells), and are in GetInFlight meanwhile.
+    kPredicateErrorsOnly = 1u << 0,
+    // Record the client's process and its children too.
+    kPredicateOwnProcesses = 1u << 1,
+};
+
+constexpr uint32_t kMaxPredicateEntries = 64;
+constexpr uint32_t kMaxHeldInput = 256;
+
+struct Predicates {
+    uint32_t flags;                            //   0 PredicateFlags
+    uint32_t sampleEvery;                      //   4 record one request in so many; 0 and 1 = each
+    uint64_t minimumLatency;                   //   8 QPC ticks; decided at the end, as kPredicateErrorsOnly; 0 = any
+    uint64_t leftOutFunctions;                 //  16 bit per function (majors, then fast I/O) that is not recorded
+    uint32_t driverMode;                       //  24 PredicateMode
+    uint32_t driverCount;                      //  28
+    uint32_t processMode;                      //  32 PredicateMode; compared with the current process and the requestor
+    uint32_t processCount;                     //  36
+    uint32_t codeMode;                         //  40 PredicateMode; a request without a control code passes
+    uint32_t codeCount;                        //  44
+    uint32_t drivers[kMaxPredicateEntries];    //  48 driver ids
+    uint32_t processes[kMaxPredicateEntries];  // 304
+    uint32_t codes[kMaxPredicateEntries];      // 560 IOCTL and FSCTL codes
+};
+static_assert(sizeof(Predicates) == 816, "ABI");
+static_assert(kFunctionCount <= 64, "leftOutFunctions has a bit for each");
+
+// GetInFlight: the requests of this epoch that have arrived and not ended, whether or not they are recorded.
+// InFlightReply, then `count` × InFlightRequest; as many as fit.
+struct InFlightRequest {
+    uint64_t requestId;  //  0
+    uint64_t arrival;    //  8 QPC ticks
+    uint64_t irp;        // 16
+    uint32_t driverId;   // 24
+    uint32_t processId;  // 28
+    uint32_t threadId;   // 32
+    uint32_t code;       // 36
+    uint8_t major;       // 40
+    uint8_t minor;       // 41
+    uint8_t held;        // 42 1 = its start is held back until it ends
+    uint8_t fastIo;      // 43
+    uint32_t reserved;   // 44
+};
+static_assert(sizeof(InFlightRequest) == 48, "ABI");
+
+struct InFlightReply {
+    uint64_t timestamp;  //  0 QPC ticks
+    uint32_t count;      //  8
+    uint32_t total;      // 12
+};
+static_assert(sizeof(InFlightReply) == 16, "ABI");
 
 // Stop: no record is made after it returns. Idempotent. What is in the rings can still be fetched.
 
@@ -156,8 +217,12 @@ struct CountersReply {
     uint64_t ringSize;                    // 144 bytes, all processors
     uint32_t entries;                     // 152
     uint32_t entriesTotal;                // 156
+    uint64_t filteredStarts;              // 160 requests that a predicate kept out of the records, at arrival or at the end
+    uint64_t sampledOut;                  // 168 requests that sampling kept out
+    uint64_t heldInputTruncated;          // 176 held starts that could not keep all of their input
+    uint64_t dropsFellThrough;            // 184 of dropsStart: fast-I/O calls that fell through, hence were no arrivals
 };
-static_assert(sizeof(CountersReply) == 160, "ABI");
+static_assert(sizeof(CountersReply) == 192, "ABI");
 
 // List: the hooked drivers. ListReply, then `count` × HookedDriver.
 struct HookedDriver {

@@ -60,6 +60,7 @@ int main() {
     PrintConstant("MIN_DATA_BYTES", kMinDataBytes);
     PrintConstant("MAX_DRIVER_NAME_LENGTH", kMaxDriverNameLength);
     PrintConstant("MAX_HOOKED_DRIVERS", kMaxHookedDrivers);
+    PrintConstant("MAX_PREDICATE_ENTRIES", kMaxPredicateEntries);
 
 #define ENUM(name, hex, ...)                                                        \
     {                                                                               \
@@ -85,7 +86,10 @@ int main() {
     ENUM("HookState", false, {"Active", kHookActive}, {"PassThrough", kHookPassThrough}, {"Dead", kHookDead})
     ENUM("ControlCode", true, {"Hello", kControlHello}, {"Start", kControlStart}, {"Stop", kControlStop},
          {"AddDriver", kControlAddDriver}, {"RemoveDriver", kControlRemoveDriver}, {"RemoveAll", kControlRemoveAll},
-         {"GetData", kControlGetData}, {"GetCounters", kControlGetCounters}, {"List", kControlList})
+         {"GetData", kControlGetData}, {"GetCounters", kControlGetCounters}, {"List", kControlList},
+         {"SetPredicates", kControlSetPredicates}, {"GetInFlight", kControlGetInFlight})
+    ENUM("PredicateMode", false, {"Any", kPredicateAny}, {"Only", kPredicateOnly}, {"AllBut", kPredicateAllBut})
+    ENUM("PredicateFlags", true, {"ErrorsOnly", kPredicateErrorsOnly}, {"OwnProcesses", kPredicateOwnProcesses})
 
 #define S(s) OpenStruct(#s, sizeof(s));
 #define F(s, f) PrintField(#f, offsetof(s, f));

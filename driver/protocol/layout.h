@@ -124,6 +124,40 @@
     F(CountersReply, ringSize)                      \
     F(CountersReply, entries)                       \
     F(CountersReply, entriesTotal)                  \
+    F(CountersReply, filteredStarts)                \
+    F(CountersReply, sampledOut)                    \
+    F(CountersReply, heldInputTruncated)            \
+    F(CountersReply, dropsFellThrough)              \
+    S(Predicates)                                   \
+    F(Predicates, flags)                            \
+    F(Predicates, sampleEvery)                      \
+    F(Predicates, minimumLatency)                   \
+    F(Predicates, leftOutFunctions)                 \
+    F(Predicates, driverMode)                       \
+    F(Predicates, driverCount)                      \
+    F(Predicates, processMode)                      \
+    F(Predicates, processCount)                     \
+    F(Predicates, codeMode)                         \
+    F(Predicates, codeCount)                        \
+    F(Predicates, drivers)                          \
+    F(Predicates, processes)                        \
+    F(Predicates, codes)                            \
+    S(InFlightRequest)                              \
+    F(InFlightRequest, requestId)                   \
+    F(InFlightRequest, arrival)                     \
+    F(InFlightRequest, irp)                         \
+    F(InFlightRequest, driverId)                    \
+    F(InFlightRequest, processId)                   \
+    F(InFlightRequest, threadId)                    \
+    F(InFlightRequest, code)                        \
+    F(InFlightRequest, major)                       \
+    F(InFlightRequest, minor)                       \
+    F(InFlightRequest, held)                        \
+    F(InFlightRequest, fastIo)                      \
+    S(InFlightReply)                                \
+    F(InFlightReply, timestamp)                     \
+    F(InFlightReply, count)                         \
+    F(InFlightReply, total)                         \
     S(HookedDriver)                                 \
     F(HookedDriver, driverId)                       \
     F(HookedDriver, state)                          \
