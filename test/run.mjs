@@ -72,7 +72,9 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 
-const chosen = names.filter((name) => asked.length === 0 || asked.includes(name))
+const wanted = (/** @type {Part} */ name) => asked.length === 0 || asked.includes(name)
+// What vitest runs, runs what was built.
+const chosen = names.filter((name) => wanted(name) || (name === 'build' && projects.some(wanted)))
 const skipped = chosen.flatMap((name) => {
   const packages = [...new Set(parts[name].missing())]
   return packages.length > 0 ? [{ name, packages }] : []
