@@ -12,7 +12,11 @@ namespace drivermon::targets {
 namespace {
 
 constexpr ULONG kTag = Tag("mAfd");
+#ifdef DRIVERMON_SIM
 constexpr WCHAR kDeviceName[] = TARGET_TEXT("\\Device\\Afd");
+#else
+constexpr WCHAR kDeviceName[] = TARGET_TEXT("\\Device\\DrivermonAfd");  // a real kernel has an AFD of its own
+#endif
 
 struct Afd {
     PendQueue pending;
@@ -229,7 +233,8 @@ constexpr FAST_IO_DISPATCH kFastIo = FastIoTable();
 
 // ---- What waits ------------------------------------------------------------------------------------------------
 
-// The user's buffer, for a DPC: locked now, in the caller's process.
+// The user's buffer, for a DPC: locked now, in the caller's process. A driver for real use would do this under __try;
+// this one has only friends.
 bool LockOutput(PIRP irp, ULONG bytes) {
     if (!bytes) return true;
     PMDL mdl = IoAllocateMdl(irp->UserBuffer, bytes, FALSE, TRUE, irp);
