@@ -161,6 +161,45 @@ TEST_CASE("a driver that copies the whole location, completion fields and all") 
     CHECK(layers.totals.reply.outstanding == 0);
 }
 
+TEST_CASE("a copied routine fires once for each copy, hook or no hook") {
+    static int fired;
+    static uint8_t locations[2];
+    for (int hooks : {0, 1, 2}) {
+        CAPTURE(hooks);
+        auto machine = sim::Machine::Boot();
+        ScriptedDriver lower(u"Lower"), upper(u"Upper");
+        upper.AttachTo(lower);
+        upper.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+            *IoGetNextIrpStackLocation(irp) = *IoGetCurrentIrpStackLocation(irp);
+            return IoCallDriver(upper.lower(), irp);
+        };
+        CaptureSession session(*machine);
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        if (hooks >= 1) REQUIRE(session.AddDriver(upper.name()) == STATUS_SUCCESS);
+        if (hooks >= 2) REQUIRE(session.AddDriver(lower.name()) == STATUS_SUCCESS);
+        fired = 0;
+        PIRP irp = MakeControl(upper.device(), kCode, nullptr, 0, 0);
+        IoSetCompletionRoutine(
+            irp,
+            [](PDEVICE_OBJECT, PIRP mine, PVOID) -> NTSTATUS {
+                REQUIRE(fired < 2);
+                locations[fired++] = static_cast<uint8_t>(mine->CurrentLocation);
+                if (mine->CurrentLocation <= mine->StackCount) return STATUS_CONTINUE_COMPLETION;
+                IoFreeIrp(mine);
+                return STATUS_MORE_PROCESSING_REQUIRED;
+            },
+            nullptr, TRUE, TRUE, TRUE);
+        CHECK(IoCallDriver(upper.device(), irp) == STATUS_SUCCESS);
+        CHECK(fired == 2);
+        CHECK(locations[0] == 2);
+        CHECK(locations[1] == 3);
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        const Captured captured = session.Finish();
+        CHECK(captured.WithCode(kCode).size() == static_cast<size_t>(hooks));
+        for (const Request& request : captured.WithCode(kCode)) CHECK(request.end);
+    }
+}
+
 TEST_CASE("skip, then set a routine: the upper hook loses sight, and says so") {
     Layers layers;
     static int called;
@@ -240,6 +279,68 @@ TEST_CASE("a request that a driver made itself, freed in its routine") {
     CHECK(requests[0].end->status == STATUS_SUCCESS);
     CHECK(requests[0].start->requestorMode == kModeKernel);
     CHECK(requests[0].start->requestorProcessId == 0);
+}
+
+TEST_CASE("the hook adds its bits to a location, and leaves the others alone") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Scripted");
+    static UCHAR control;
+    driver.onControl = [](PDEVICE_OBJECT, PIRP irp) {
+        control = IoGetCurrentIrpStackLocation(irp)->Control;
+        return Complete(irp, STATUS_SUCCESS);
+    };
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    PIRP irp = MakeControl(driver.device(), kCode, nullptr, 0, 0);
+    static int called;
+    called = 0;
+    IoSetCompletionRoutine(
+        irp,
+        [](PDEVICE_OBJECT, PIRP mine, PVOID) -> NTSTATUS {
+            called++;
+            IoFreeIrp(mine);
+            return STATUS_MORE_PROCESSING_REQUIRED;
+        },
+        nullptr, TRUE, FALSE, FALSE);
+    IoGetNextIrpStackLocation(irp)->Control |= SL_ERROR_RETURNED;
+    CHECK(IoCallDriver(driver.device(), irp) == STATUS_SUCCESS);
+    CHECK(called == 1);
+    CHECK((control & SL_ERROR_RETURNED) != 0);
+}
+
+TEST_CASE("a routine that is not wanted for this outcome is not called") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver lower(u"Lower"), upper(u"Upper");
+    upper.AttachTo(lower);
+    static int called;
+    called = 0;
+    upper.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoCopyCurrentIrpStackLocationToNext(irp);
+        IoSetCompletionRoutine(
+            irp,
+            [](PDEVICE_OBJECT, PIRP, PVOID) -> NTSTATUS {
+                called++;
+                return STATUS_CONTINUE_COMPLETION;
+            },
+            nullptr, FALSE, TRUE, FALSE);
+        return IoCallDriver(upper.lower(), irp);
+    };
+    NTSTATUS outcome = STATUS_SUCCESS;
+    lower.onControl = [&](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, outcome); };
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(lower.name()) == STATUS_SUCCESS);
+    sim::Status status;
+    auto handle = machine->Open(lower.path(), &status);
+    CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_SUCCESS);
+    CHECK(called == 0);
+    outcome = STATUS_ACCESS_DENIED;
+    CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_ACCESS_DENIED);
+    CHECK(called == 1);
+    handle.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    CHECK(session.Finish().WithCode(kCode).size() == 2);
 }
 
 TEST_CASE("the system buffer of an associated request is its master's business") {
