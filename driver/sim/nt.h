@@ -705,7 +705,7 @@ inline void InsertHeadList(PLIST_ENTRY head, PLIST_ENTRY entry) {
 }
 
 // User memory. The simulated processes share one address space with the kernel; what counts as a user address, and
-// which of them cannot be read, is the simulator's to say (see user_memory.h).
+// which of them cannot be read, is the simulator's to say (see memory.h).
 void ProbeForRead(const volatile void* Address, SIZE_T Length, ULONG Alignment);
 void ProbeForWrite(volatile void* Address, SIZE_T Length, ULONG Alignment);
 BOOLEAN MmIsAddressValid(PVOID VirtualAddress);

@@ -71,4 +71,6 @@ void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, ULONG_PT
 }
 
 // Routines that only newer kernels have are looked up by name; this kernel has what nt.h declares, and no more.
-PVOID MmGetSystemRoutineAddress(PUNICODE_STRING) { return nullptr; }
+PVOID MmGetSystemRoutineAddress(PUNICODE_STRING) {
+    return nullptr;
+}

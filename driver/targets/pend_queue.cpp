@@ -50,20 +50,6 @@ bool PendQueue::Insert(PIRP irp, ULONG delayUs) {
     return true;
 }
 
-PIRP PendQueue::Take(PFILE_OBJECT file, ULONG code) {
-    PIRP taken = nullptr;
-    KIRQL irql;
-    KeAcquireSpinLock(&lock_, &irql);
-    for (PLIST_ENTRY entry = irps_.Flink; entry != &irps_ && !taken; entry = entry->Flink) {
-        PIRP irp = CONTAINING_RECORD(entry, IRP, Tail.Overlay.ListEntry);
-        PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(irp);
-        if (stack->FileObject != file || stack->Parameters.DeviceIoControl.IoControlCode != code) continue;
-        if (Claim(irp)) taken = irp;
-    }
-    KeReleaseSpinLock(&lock_, irql);
-    return taken;
-}
-
 void PendQueue::CancelFile(PFILE_OBJECT file) {
     LIST_ENTRY mine;
     InitializeListHead(&mine);

@@ -1,10 +1,10 @@
-// pend_queue.h: requests that wait: for a timer, for a partner, or for nothing but their cancel.
+// pend_queue.h: requests that wait: for a timer, or for nothing but their cancel.
 //
 // A cancel-safe queue by hand, because IoCsq is a fatal stub under Wine. Whoever takes an IRP's cancel routine away
-// owns the IRP: a caller of Take…, the timer's DPC, or the cancel routine itself. All three meet under the queue's
-// lock.
+// owns the IRP: the cleanup of its file, the timer's DPC, or the cancel routine itself. All three meet under the
+// queue's lock.
 //
-//            Insert                    Take, CancelFile, DPC: IoSetCancelRoutine(NULL) gave our routine
+//            Insert                    CancelFile, DPC: IoSetCancelRoutine(NULL) gave our routine
 //   (owner) ───────► queued, cancellable ───────► (owner) ───────► completes
 //                          │ IoCancelIrp took the routine
 //                          └──────────► Cancelled(): unlinks, completes with STATUS_CANCELLED
@@ -26,9 +26,6 @@ class PendQueue {
     // `delayUs` 0: no timer, it waits until taken or cancelled. False: no memory for the timer; still the caller's,
     // and not marked. IRQL <= DISPATCH_LEVEL.
     bool Insert(PIRP irp, ULONG delayUs);
-
-    // The oldest request of this file object with this code, or NULL. The caller completes it. IRQL <= DISPATCH_LEVEL.
-    PIRP Take(PFILE_OBJECT file, ULONG code);
 
     // IRP_MJ_CLEANUP: ends every request of this file object with STATUS_CANCELLED. IRQL <= DISPATCH_LEVEL.
     void CancelFile(PFILE_OBJECT file);
