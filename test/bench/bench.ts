@@ -5,10 +5,12 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { isMainThread } from 'node:worker_threads'
 import { benchDisk } from './disk.ts'
 import type { Figure } from './figure.ts'
 import { benchHandover } from './handover.ts'
 import { benchIngest } from './ingest.ts'
+import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
 import { printFigures } from './table.ts'
@@ -33,7 +35,9 @@ const { values: options } = parseArgs({
   },
 })
 
-if (options.child !== undefined) {
+if (!isMainThread) {
+  servePlainObjects()
+} else if (options.child !== undefined) {
   const figures = await BENCHES[options.child](options.quick)
   process.stdout.write(JSON.stringify(figures))
 } else {

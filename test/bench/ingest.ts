@@ -4,15 +4,18 @@ import { Capture } from '../../src/model/capture.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { RecordHeader, RecordType, RequestEnd, RequestStart } from '../../src/protocol/layout.ts'
 import { type Figure, interleave, timed } from './figure.ts'
-import { advance, makeTraffic, TICKS_PER_SECOND, type Traffic } from './traffic.ts'
+import { advance, makeTraffic, PROCESSES, TICKS_PER_SECOND, type Traffic } from './traffic.ts'
 
 export function newCapture(budgetBytes: number): Capture {
-  return new Capture({
+  const capture = new Capture({
     budgetBytes,
     ticksPerSecond: TICKS_PER_SECOND,
     anchorTicks: 0 as Ticks,
     anchorUtcMs: 0,
   })
+  const known = PROCESSES.map((processId) => ({ processId, parentProcessId: 4, name: `${processId}.exe` }))
+  capture.learnProcesses(known, 0 as Ticks)
+  return capture
 }
 
 export async function benchIngest(quick: boolean): Promise<Figure[]> {
@@ -28,7 +31,7 @@ async function ingest(name: string, quick: boolean, payload: number, target: str
     advance(traffic)
     return traffic.records / 1000 / timed(() => traffic.batches.forEach(action))
   }
-  let capture = newCapture(256 << 20)
+  const capture = newCapture(256 << 20)
   const [ours, ...yardsticks] = await interleave(quick ? 5 : 9, [
     { name: 'ours', run: () => rate((batch) => capture.ingest(batch)) },
     columnsOnly(traffic, rate),
@@ -36,7 +39,6 @@ async function ingest(name: string, quick: boolean, payload: number, target: str
   ])
   const { rowCount, inFlight, unpairedEnds, firstRow } = capture
   const whole = inFlight === 0 && unpairedEnds === 0
-  capture = newCapture(1 << 20)
   return {
     name,
     unit: 'M records/s',

@@ -11,6 +11,7 @@ import { type EntrySource, fieldNamed } from '../../src/model/fields.ts'
 import type { View } from '../../src/model/view.ts'
 import { type Figure, interleave, median, timed } from './figure.ts'
 import { newCapture } from './ingest.ts'
+import { type Columns, PlainObjects } from './plain-objects.ts'
 import { advance, makeTraffic, PROCESSES, random, TICKS_PER_SECOND, type Traffic } from './traffic.ts'
 
 const DEVICE_CONTROL = 14
@@ -18,15 +19,6 @@ const SLOW_TICKS = TICKS_PER_SECOND / 1000
 const PID = PROCESSES[0]
 const FILTER = `pid == ${PID} && major == DEVICE_CONTROL && latency > 1ms`
 const PAGE = 100
-
-interface Columns {
-  pid: Uint32Array
-  major: Uint8Array
-  latency: Float64Array
-  code: Uint32Array
-}
-
-type Row = Record<keyof Columns | 'row' | 'arrival' | 'input' | 'output' | 'status' | 'thread', number>
 
 export async function benchQuery(quick: boolean): Promise<Figure[]> {
   const rows = quick ? 1_000_000 : 10_000_000
@@ -36,7 +28,7 @@ export async function benchQuery(quick: boolean): Promise<Figure[]> {
   globalThis.gc?.()
   const resident = process.memoryUsage.rss() - before
   const columns = columnsOf(capture)
-  const objects = objectsOf(columns)
+  const objects = new PlainObjects(columns)
   const duck = await duckOf(columns)
   const figures = [
     size(capture, resident),
@@ -47,6 +39,7 @@ export async function benchQuery(quick: boolean): Promise<Figure[]> {
     ...turns(capture, traffic),
   ]
   duck.closeSync()
+  await objects.close()
   for (const figure of figures) {
     figure.name = figure.name.replace('{rows}', `${rows / 1e6} M rows`)
     if (quick && figure.met !== null)
@@ -69,10 +62,10 @@ function filled(traffic: Traffic, rows: number): Capture {
 function columnsOf(capture: Capture): Columns {
   const rows = capture.rowCount
   const columns = {
-    pid: new Uint32Array(rows),
-    major: new Uint8Array(rows),
-    latency: new Float64Array(rows),
-    code: new Uint32Array(rows),
+    pid: new Uint32Array(new SharedArrayBuffer(4 * rows)),
+    major: new Uint8Array(new SharedArrayBuffer(rows)),
+    latency: new Float64Array(new SharedArrayBuffer(8 * rows)),
+    code: new Uint32Array(new SharedArrayBuffer(4 * rows)),
   }
   const major = fieldNamed('major')?.source as EntrySource
   let to = 0
@@ -86,21 +79,6 @@ function columnsOf(capture: Capture): Columns {
     }
   }
   return columns
-}
-
-function objectsOf({ pid, major, latency, code }: Columns): Row[] {
-  return Array.from({ length: pid.length }, (_, row) => ({
-    row,
-    pid: pid[row],
-    thread: pid[row] + 4,
-    major: major[row],
-    code: code[row],
-    arrival: 10 * row,
-    latency: latency[row],
-    input: row & 1023,
-    output: row & 1023,
-    status: 0,
-  }))
 }
 
 async function duckOf({ pid, major, latency, code }: Columns): Promise<DuckDBConnection> {
@@ -152,7 +130,7 @@ function complete(view: View): View {
 async function filter(
   capture: Capture,
   { pid, major, latency }: Columns,
-  objects: Row[],
+  objects: PlainObjects,
   duck: DuckDBConnection,
   quick: boolean,
 ): Promise<Figure> {
@@ -178,12 +156,12 @@ async function filter(
     },
     {
       name: 'plain objects',
-      run: () =>
-        timed(() => {
-          const passes = (row: Row) =>
-            row.pid === PID && row.major === DEVICE_CONTROL && row.latency > SLOW_TICKS
-          found.add(objects.filter(passes).length)
-        }),
+      run: async () => {
+        const condition = { pid: PID, major: DEVICE_CONTROL, latency: SLOW_TICKS }
+        const { ms, found: count } = await objects.filter(condition)
+        found.add(count)
+        return ms
+      },
     },
     {
       name: 'DuckDB, counting',
@@ -259,12 +237,12 @@ async function firstPage(
   }
 }
 
-async function windows(capture: Capture, objects: Row[], duck: DuckDBConnection): Promise<Figure> {
+async function windows(capture: Capture, objects: PlainObjects, duck: DuckDBConnection): Promise<Figure> {
   const view = complete(capture.view(FILTER, null))
   const next = random(7)
   const places = Array.from({ length: 500 }, () => next() % Math.max(1, view.shown - PAGE))
   const ours = places.map((first) => timed(() => view.writeWindow(first, PAGE, 0)))
-  const plain = places.map((first) => timed(() => JSON.stringify(objects.slice(first, first + PAGE))))
+  const plain = await objects.windows(places, PAGE)
   const queried: number[] = []
   for (const first of places.slice(0, 20)) {
     const begin = performance.now()
@@ -278,7 +256,7 @@ async function windows(capture: Capture, objects: Row[], duck: DuckDBConnection)
     better: 'lower',
     ours: median(ours),
     yardsticks: [
-      { name: 'plain objects to JSON, unfiltered', value: median(plain) },
+      { name: 'plain objects to JSON, unfiltered', value: plain.ms },
       { name: 'DuckDB, LIMIT and OFFSET', value: median(queried) },
     ],
     target: '≤ 1 ms',
@@ -290,12 +268,12 @@ async function windows(capture: Capture, objects: Row[], duck: DuckDBConnection)
 async function sort(
   capture: Capture,
   { latency }: Columns,
-  objects: Row[],
+  objects: PlainObjects,
   duck: DuckDBConnection,
   quick: boolean,
 ): Promise<Figure> {
   const packed = new Float64Array(latency.length)
-  const [ours, ...yardsticks] = await interleave(quick ? 1 : 2, [
+  const [ours, ...yardsticks] = await interleave(quick ? 2 : 3, [
     {
       name: 'ours',
       run: () => timed(() => complete(capture.view('', { field: 'latency', descending: false }))),
@@ -310,10 +288,7 @@ async function sort(
     },
     {
       name: 'plain objects, sort by a comparator',
-      run: () => {
-        const copy = objects.slice()
-        return timed(() => copy.sort((a, b) => a.latency - b.latency))
-      },
+      run: async () => (await objects.sort()).ms,
     },
     {
       name: 'DuckDB, into a table',
