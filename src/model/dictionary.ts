@@ -4,6 +4,23 @@
 // tests each distinct value once instead of each row. A TupleDictionary belongs to one chunk and is freed with it,
 // so that it can never outgrow its 16-bit codes nor a long capture's memory.
 
+/** Two, four or six words. The products do not wait for each other, as those of a rolling hash would. */
+function hashOf(words: Uint32Array, at: number, width: number): number {
+  let hash = Math.imul(words[at], 0x9e3779b1) + Math.imul(words[at + 1], 0x85ebca6b)
+  if (width > 2) hash += Math.imul(words[at + 2], 0xc2b2ae35) + Math.imul(words[at + 3], 0x27d4eb2f)
+  if (width > 4) hash += Math.imul(words[at + 4], 0x165667b1) + Math.imul(words[at + 5], 0xfd7046c5)
+  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+}
+
+function areEqual(entries: Uint32Array, at: number, key: Uint32Array, width: number): boolean {
+  return (
+    entries[at] === key[0] &&
+    entries[at + 1] === key[1] &&
+    (width <= 2 || (entries[at + 2] === key[2] && entries[at + 3] === key[3])) &&
+    (width <= 4 || (entries[at + 4] === key[4] && entries[at + 5] === key[5]))
+  )
+}
+
 export class TupleDictionary {
   /** The tuple to look for: write it here, then call `intern`. Saves an argument list on the hottest path. */
   readonly key: Uint32Array
@@ -12,7 +29,6 @@ export class TupleDictionary {
   size = 0
   #index: Uint32Array
   #shift: number
-  #last = 0
 
   constructor(readonly width: number) {
     this.key = new Uint32Array(width)
@@ -27,25 +43,19 @@ export class TupleDictionary {
 
   /** The code of the tuple in `key`: that of the equal entry, or a new one. */
   intern(): number {
-    if (this.size > 0 && this.#equals(this.#last)) return this.#last
-    const { key, width } = this
-    let hash = 0
-    for (let i = 0; i < width; i++) hash = Math.imul(hash ^ key[i], 0x9e3779b1) ^ (hash >>> 15)
-    const mask = this.#index.length - 1
-    let slot = Math.imul(hash, 0x85ebca6b) >>> this.#shift
-    for (let held = this.#index[slot]; held !== 0; held = this.#index[slot]) {
-      if (this.#equals(held - 1)) {
-        this.#last = held - 1
-        return held - 1
-      }
+    const { key, width, entries } = this
+    const index = this.#index
+    const mask = index.length - 1
+    let slot = hashOf(key, 0, width) >>> this.#shift
+    for (let held = index[slot]; held !== 0; held = index[slot]) {
+      if (areEqual(entries, (held - 1) * width, key, width)) return held - 1
       slot = (slot + 1) & mask
     }
     const code = this.size++
-    this.#index[slot] = code + 1
-    if ((code + 1) * width > this.entries.length) this.#growEntries()
+    index[slot] = code + 1
+    if ((code + 1) * width > entries.length) this.#growEntries()
     this.entries.set(key, code * width)
-    this.#last = code
-    if (this.size * 2 > this.#index.length) this.#growIndex()
+    if (this.size * 2 > index.length) this.#growIndex()
     return code
   }
 
@@ -54,12 +64,6 @@ export class TupleDictionary {
     const codes = new Set<number>()
     for (let code = 0; code < this.size; code++) if (holds(this.entries, code * this.width)) codes.add(code)
     return codes
-  }
-
-  #equals(code: number): boolean {
-    const { key, width, entries } = this
-    for (let i = 0, at = code * width; i < width; i++, at++) if (entries[at] !== key[i]) return false
-    return true
   }
 
   #growEntries(): void {
@@ -74,11 +78,7 @@ export class TupleDictionary {
     const { entries, width } = this
     const mask = this.#index.length - 1
     for (let code = 0; code < this.size; code++) {
-      let hash = 0
-      for (let i = 0; i < width; i++) {
-        hash = Math.imul(hash ^ entries[code * width + i], 0x9e3779b1) ^ (hash >>> 15)
-      }
-      let slot = Math.imul(hash, 0x85ebca6b) >>> this.#shift
+      let slot = hashOf(entries, code * width, width) >>> this.#shift
       while (this.#index[slot] !== 0) slot = (slot + 1) & mask
       this.#index[slot] = code + 1
     }

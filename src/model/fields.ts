@@ -11,7 +11,7 @@ import type { FunctionIndex } from '../protocol/ids.ts'
 import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import type { Capture } from './capture.ts'
-import { Caller, type Chunk, Extra, Irp, Kind, Outcome, Place } from './chunk.ts'
+import { Caller, type Chunk, Extra, Irp, Kind, Outcome, Place, WIDE } from './chunk.ts'
 
 export type FieldType =
   | 'integer'
@@ -245,7 +245,16 @@ export const fields: readonly Field[] = [
     name: 'latency',
     type: 'duration',
     doc: 'From arrival to completion: latency > 1ms',
-    source: column((chunk, row) => chunk.latencyOf(row)),
+    source: {
+      in: 'column',
+      fill(chunk, first, count, out) {
+        const { latency } = chunk
+        for (let i = 0; i < count; i++) {
+          const ticks = latency[first + i]
+          out[i] = ticks === WIDE ? chunk.latencyOf(first + i) : ticks
+        }
+      },
+    },
   },
   {
     name: 'information',

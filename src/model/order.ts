@@ -5,7 +5,7 @@
 // row per change, whatever the change; sorting anew would cost a dozen.
 
 import type { Capture } from './capture.ts'
-import { BLOCK_SHIFT, type Chunk } from './chunk.ts'
+import { BLOCK_SHIFT, CHUNK_ROWS, type Chunk } from './chunk.ts'
 import { ENTRIES, type EntrySource, type Field, type Value } from './fields.ts'
 import { FilterError } from './filter/error.ts'
 
@@ -66,15 +66,22 @@ export class Order {
     keys: Float64Array,
     rows: Uint32Array,
   ): void {
-    const one = new Float64Array(1)
+    const values = new Float64Array(CHUNK_ROWS)
     const sign = this.descending ? -1 : 1
     let at = 0
     for (const { chunk, rows: within } of fresh) {
-      for (let i = 0; i < within.length; i++) {
-        this.#keyOf.fill(chunk, within[i], 1, one)
-        // What is absent comes last in either direction.
-        keys[at] = Number.isNaN(one[0]) ? Number.POSITIVE_INFINITY : one[0] * sign
-        rows[at++] = chunk.first + within[i] - base
+      for (let i = 0; i < within.length; ) {
+        // Rows that lie side by side are read in one go: without a filter all do.
+        const first = within[i]
+        let count = 1
+        while (within[i + count] === first + count) count++
+        this.#keyOf.fill(chunk, first, count, values)
+        for (const end = i + count; i < end; i++) {
+          const value = values[within[i] - first]
+          // What is absent comes last in either direction.
+          keys[at] = Number.isNaN(value) ? Number.POSITIVE_INFINITY : value * sign
+          rows[at++] = chunk.first + within[i] - base
+        }
       }
     }
   }

@@ -19,7 +19,7 @@ export class ProcessNames {
   readonly #known = new Map<number, Name[]>()
   readonly #unknown = new Set<number>()
   readonly #reported = new Set<number>()
-  // The newest name of recently seen ids: a Map look-up per record would be felt.
+  // The newest name of recently seen ids, 0 for none: a Map look-up per record would be felt.
   readonly #cachedId = new Float64Array(CACHE_SIZE).fill(-1)
   readonly #cachedName = new Uint32Array(CACHE_SIZE)
   readonly #cachedSince = new Float64Array(CACHE_SIZE)
@@ -52,16 +52,14 @@ export class ProcessNames {
     if (this.#cachedId[slot] === processId && at >= this.#cachedSince[slot]) return this.#cachedName[slot]
     const known = this.#known.get(processId)
     const entry = known?.findLast((candidate) => candidate.since <= at)
-    if (!entry) {
-      if (!known && !this.#reported.has(processId)) this.#unknown.add(processId)
-      return 0
-    }
+    if (!known && !this.#reported.has(processId)) this.#unknown.add(processId)
+    // What `learn` says about the id from now on goes past the cache.
     if (entry === known?.at(-1)) {
       this.#cachedId[slot] = processId
-      this.#cachedName[slot] = entry.name
-      this.#cachedSince[slot] = entry.since
+      this.#cachedName[slot] = entry?.name ?? 0
+      this.#cachedSince[slot] = entry?.since ?? Number.NEGATIVE_INFINITY
     }
-    return entry.name
+    return entry?.name ?? 0
   }
 
   nameAt(processId: number, at: number): string {

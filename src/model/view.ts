@@ -72,11 +72,12 @@ class Passed {
     return before
   }
 
-  rowsOfBlock(block: number): number[] {
-    const rows: number[] = []
+  /** Writes the rows of a block that passed to `out`, from `at` on; returns where they end. */
+  rowsOfBlock(block: number, out: Uint16Array, at: number): number {
+    let to = at
     for (let row = block * BLOCK_ROWS; row < (block + 1) * BLOCK_ROWS; row++)
-      if (this.has(row)) rows.push(row)
-    return rows
+      if (this.has(row)) out[to++] = row
+    return to
   }
 }
 
@@ -88,6 +89,7 @@ export class View {
   /** Rows before each of `#passed`, and after the last. */
   #before = new Float64Array(1)
   readonly #matches = new Uint8Array(BLOCK_ROWS)
+  readonly #rows = new Uint16Array(CHUNK_ROWS)
   readonly #isWhole: boolean
   #seenStamp = 0
   #firstRow = 0
@@ -168,7 +170,8 @@ export class View {
     const { chunk } = passed
     const matches = this.#matches
     const blocks = Math.ceil(chunk.rows / BLOCK_ROWS)
-    const rows: number[] = []
+    const rows = this.#rows
+    let found = 0
     let looked = 0
     this.#filter.open(chunk)
     for (let block = 0; block < blocks; block++) {
@@ -180,9 +183,9 @@ export class View {
       looked++
       if (!this.#order) continue
       stale.add((chunk.first + first) >> BLOCK_SHIFT)
-      for (const row of passed.rowsOfBlock(block)) rows.push(row)
+      found = passed.rowsOfBlock(block, rows, found)
     }
-    if (this.#order) fresh.push({ chunk, rows: Uint16Array.from(rows) })
+    if (this.#order) fresh.push({ chunk, rows: rows.slice(0, found) })
     passed.seen = chunk.lastChange
     return looked
   }
