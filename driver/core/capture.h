@@ -29,6 +29,10 @@ class Capture {
     uint32_t inputSnapLength() const { return inputSnapLength_.LoadRelaxed(); }
     uint32_t outputSnapLength() const { return outputSnapLength_.LoadRelaxed(); }
 
+    // Section. Counts an arrival, names it in `start`, and takes a context for its end, filled in as far as IRPs (`irp`)
+    // and fast I/O (null) have it in common. Null: none is left; that is counted, too, and told in start->flags.
+    Context* Admit(Shard& shard, Watch* watch, uint8_t function, uint32_t bytesIn, IRP* irp, RequestStart* start);
+
     // How a request ended, as far as a hook could see.
     struct Ending {
         uint32_t status;

@@ -38,6 +38,7 @@ const Control::Entry Control::kTable[] = {
     {kControlRemoveAll, kGreeted | kCapturing, 0, 0, &Control::RemoveAll},
     {kControlGetData, kGreeted | kCapturing, 0, kMinDataBytes, &Control::GetData},
     {kControlGetCounters, kGreeted | kCapturing, 0, sizeof(CountersReply), &Control::GetCounters},
+    {kControlGetInFlight, kGreeted | kCapturing, 0, sizeof(InFlightReply), &Control::GetInFlight},
     {kControlList, kGreeted | kCapturing, 0, sizeof(ListReply), &Control::List},
 };
 
@@ -241,6 +242,7 @@ NTSTATUS Control::GetCounters(Call& call) {
             reply.dropsStart[reason] += shard.totals.dropsStart[reason].LoadAcquire();
             reply.dropsEnd[reason] += shard.totals.dropsEnd[reason].LoadAcquire();
         }
+        reply.dropsFellThrough += shard.totals.dropsFellThrough.LoadAcquire();
         reply.dropsOther += shard.totals.dropsOther.LoadAcquire();
         reply.offered += shard.totals.offered.LoadAcquire();
         reply.ringUsed += shard.ring.Used();
@@ -249,6 +251,18 @@ NTSTATUS Control::GetCounters(Call& call) {
     reply.timestamp = NowTicks();
     RtlCopyMemory(call.output, &reply, sizeof(reply));
     call.returned = static_cast<uint32_t>(sizeof(reply) + reply.entries * sizeof(FunctionCounters));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS Control::GetInFlight(Call& call) {
+    InFlightReply reply;
+    uint32_t capacity = (call.outputBytes - static_cast<uint32_t>(sizeof(reply))) / sizeof(InFlightRequest);
+    auto* entries = reinterpret_cast<InFlightRequest*>(call.output + sizeof(reply));
+    reply.total = capture_->requests.List(capture_->epoch(), entries, capacity);
+    reply.count = reply.total < capacity ? reply.total : capacity;
+    reply.timestamp = NowTicks();
+    RtlCopyMemory(call.output, &reply, sizeof(reply));
+    call.returned = static_cast<uint32_t>(sizeof(reply) + reply.count * sizeof(InFlightRequest));
     return STATUS_SUCCESS;
 }
 

@@ -56,37 +56,20 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     if (watch == nullptr || !capture->recording()) return 0;
     Shard& shard = section.shard();
     uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
-    FunctionCell& cell = watch->cells[shard.index].function[function];
-    cell.Count(kArrivals);
-    cell.Count(kBytesIn, call.inputLength);
-
-    start.header.driverId = watch->driverId;
-    start.requestId = shard.NextRequestId();
-    start.header.timestamp = NowTicks();
-
+    Context* context = capture->Admit(shard, watch, function, call.inputLength, nullptr, &start);
     uint64_t handle = 0;
-    Context* context = capture->requests.Take(shard, watch);
-    if (context == nullptr) {
-        start.flags |= kRequestUncaptured;
-        cell.Count(kUnseen);
-        shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
-    } else {
-        context->epoch = capture->epoch();
-        context->requestId = start.requestId;
-        context->arrivalTicks = start.header.timestamp;
-        context->irp = nullptr;
+    if (context != nullptr) {
         context->routine = nullptr;
-        context->major = call.function;
-        context->minor = 0;
-        context->function = function;
         context->outputKind = OutputKind::kNone;
         context->informationIsBytes = TransfersBytes(call.function) && call.function != kFastIoWrite;
         handle = capture->requests.HandleOf(context);
         context->ticket.StoreRelease(handle);
     }
     payload.CountLoss(shard, Offered::kStart);
-    capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(), section.irql(),
-                            Offered::kStart);
+    bool written = capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(),
+                                           section.irql(), Offered::kStart);
+    // Armed already, but no IRP carries its handle: this thread alone will end it.
+    if (context != nullptr) context->startDropped = !written;
     return handle;
 }
 

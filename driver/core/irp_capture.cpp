@@ -246,34 +246,15 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     Watch* watch = slot.watch.LoadAcquire();
     if (watch == nullptr || !capture.recording()) return 0;
     Shard& shard = section.shard();
-    FunctionCell& cell = watch->cells[shard.index].function[arrival.major];
-    cell.Count(kArrivals);
-    if (arrival.transfersBytes) cell.Count(kBytesIn, start.inputLength);
-
-    start.header.driverId = watch->driverId;
-    start.requestId = shard.NextRequestId();
-    start.header.timestamp = NowTicks();
-
+    Context* context =
+        capture.Admit(shard, watch, arrival.major, arrival.transfersBytes ? start.inputLength : 0, irp, &start);
     uint64_t handle = 0;
-    Context* context = capture.requests.Take(shard, watch);
-    if (context == nullptr) {
-        start.flags |= kRequestUncaptured;
-        cell.Count(kUnseen);
-        shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
-    } else {
+    if (context != nullptr) {
         IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
-        context->epoch = capture.epoch();
-        context->requestId = start.requestId;
-        context->arrivalTicks = start.header.timestamp;
-        context->irp = irp;
         context->routine = stack->CompletionRoutine;
         context->routineContext = stack->Context;
         context->routineControl = stack->Control & kInvokeFlags;
-        context->threadId = start.threadId;
         context->location = irp->CurrentLocation;
-        context->major = arrival.major;
-        context->minor = arrival.minor;
-        context->function = arrival.major;
         ExpectOutput(arrival, start, context);
         *outputNeedsThread = context->outputKind == OutputKind::kUser;
         handle = capture.requests.HandleOf(context);
@@ -355,7 +336,7 @@ void Complete(Capture& capture, Context& context, uint64_t handle, bool returned
 
     // Output in the requestor's own memory can be read by the dispatching thread once the driver has returned.
     if (context.outputKind == OutputKind::kUser && !returned && !irp->PendingReturned &&
-        context.threadId == IdOf(PsGetCurrentThreadId()) && HasOutput(irp->IoStatus.Status)) {
+        context.threadId.LoadAcquire() == IdOf(PsGetCurrentThreadId()) && HasOutput(irp->IoStatus.Status)) {
         context.endStatus = ending.status;
         context.endInformation = ending.information;
         context.endFlags = ending.flags;
@@ -383,7 +364,7 @@ NTSTATUS NTAPI OnCompletion(PDEVICE_OBJECT device, PIRP irp, PVOID parameter) {
     uint64_t ticket = context->ticket.LoadAcquire();
     if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0) return Continue(none, device, irp);
     const Callers callers = {context->routine, context->routineContext, context->routineControl};
-    bool hooked = context->irp == irp && context->location + 1 == irp->CurrentLocation;
+    bool hooked = context->irp.LoadAcquire() == irp && context->location + 1 == irp->CurrentLocation;
     if (context->ticket.LoadAcquire() != ticket) return Continue(none, device, irp);  // it was given back meanwhile
 
     // Somebody copied our whole location into another: there we are only the copy of the caller's routine.

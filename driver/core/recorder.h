@@ -36,6 +36,7 @@ struct RecordTotals {
     Atomic<uint64_t> dropsStart[kLossReasonCount];
     Atomic<uint64_t> dropsEnd[kLossReasonCount];
     Atomic<uint64_t> dropsOther;
+    Atomic<uint64_t> dropsFellThrough;  // of dropsStart[kLossRingFull, kLossRecordTooLarge]
 };
 
 constexpr uint32_t kMagazineSize = 64;

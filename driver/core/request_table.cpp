@@ -70,6 +70,34 @@ void RequestTable::Give(Shard& shard, Context* context) {
     watch->cells[shard.index].contextsGiven.AddByOwner(1);
 }
 
+uint32_t RequestTable::List(uint64_t epoch, InFlightRequest* entries, uint32_t capacity) const {
+    uint32_t total = 0;
+    for (size_t i = 0; i < contexts_.count(); i++) {
+        const Context& context = contexts_[i];
+        uint64_t ticket = context.ticket.LoadAcquire();
+        // Given up and deferred ones have ended.
+        if (ticket == 0 || (ticket & (kGivenUp | kDeferred)) != 0 || context.epoch.LoadAcquire() != epoch) continue;
+        InFlightRequest entry;
+        RtlZeroMemory(&entry, sizeof(entry));
+        entry.requestId = context.requestId.LoadAcquire();
+        entry.arrival = context.arrivalTicks.LoadAcquire();
+        IRP* irp = context.irp.LoadAcquire();
+        entry.irp = reinterpret_cast<uint64_t>(irp);
+        entry.driverId = context.driverId.LoadAcquire();
+        entry.processId = context.processId.LoadAcquire();
+        entry.threadId = context.threadId.LoadAcquire();
+        entry.code = context.code.LoadAcquire();
+        entry.major = context.major();
+        entry.minor = context.minor();
+        entry.fastIo = irp == nullptr ? 1 : 0;
+        // The generation is part of the ticket: still the same request, or none of the above counts.
+        if ((context.ticket.LoadAcquire() & ~kReturned) != (ticket & ~kReturned)) continue;
+        if (total < capacity) entries[total] = entry;
+        total++;
+    }
+    return total;
+}
+
 Context* RequestTable::Find(uint64_t handle) const {
     uint64_t index = handle & ((1u << kIndexBits) - 1);
     return index < contexts_.count() ? &contexts_[index] : nullptr;

@@ -27,21 +27,28 @@ struct Context {
     uint64_t nextGeneration;
     uint32_t nextFree;
 
+    // Set before the ticket is stored. Read by whoever owns the ticket; and, with the ticket looked at before and after,
+    // by a list of what is in flight. Each store releases and each load acquires: a reader that sees a value of the next
+    // request sees that the ticket has changed, too.
+    Atomic<uint64_t> epoch;
+    Atomic<uint64_t> requestId;
+    Atomic<uint64_t> arrivalTicks;
+    Atomic<IRP*> irp;  // null: fast I/O
+    Atomic<uint32_t> driverId;
+    Atomic<uint32_t> processId;
+    Atomic<uint32_t> threadId;  // the arriving thread
+    Atomic<uint32_t> code;
+    Atomic<uint32_t> kind;  // major | minor << 8
+
     // Set before the ticket is stored, read by whoever owns the ticket.
     Watch* watch;
-    uint64_t epoch;
-    uint64_t requestId;
-    uint64_t arrivalTicks;
-    IRP* irp;
     PIO_COMPLETION_ROUTINE routine;  // the caller's own, to be called after us
     void* routineContext;
-    void* output;       // where the output will be; valid while the IRP still says so
-    uint32_t threadId;  // the arriving thread
+    void* output;  // where the output will be; valid while the IRP still says so
     uint32_t outputLength;
     uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
     int8_t location;
-    uint8_t major;
-    uint8_t minor;
+    bool startDropped;  // its start record found no room
     uint8_t function;  // index of the counters
     OutputKind outputKind;
     bool outputResident;      // may be touched at DISPATCH_LEVEL
@@ -53,6 +60,8 @@ struct Context {
     uint64_t endInformation;
     uint64_t endTicks;
 
+    uint8_t major() const { return static_cast<uint8_t>(kind.LoadAcquire()); }
+    uint8_t minor() const { return static_cast<uint8_t>(kind.LoadAcquire() >> 8); }
     bool HasRoutine() const {
         return routine != nullptr &&
                (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
@@ -75,6 +84,9 @@ class RequestTable {
     uint64_t HandleOf(const Context* context) const;
     // Section. The caller owns the context.
     void Give(Shard& shard, Context* context);
+    // PASSIVE_LEVEL. Lists those of `epoch` that have arrived and not ended: up to `capacity`; returns how many there
+    // are. Requests come and go meanwhile: each entry was true at some time during the call.
+    uint32_t List(uint64_t epoch, InFlightRequest* entries, uint32_t capacity) const;
     // Any handle whatsoever; null if it is none of ours.
     Context* Find(uint64_t handle) const;
 

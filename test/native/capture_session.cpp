@@ -189,6 +189,20 @@ Totals CaptureSession::Counters() {
     return totals;
 }
 
+std::vector<InFlightRequest> CaptureSession::InFlight(uint32_t capacity, uint32_t* total) {
+    std::vector<uint8_t> output(sizeof(InFlightReply) + capacity * sizeof(InFlightRequest));
+    uint32_t returned = 0;
+    REQUIRE(handle_->Control(kControlGetInFlight, nullptr, 0, output.data(), static_cast<uint32_t>(output.size()),
+                             &returned) == 0);
+    const auto reply = Read<InFlightReply>(output, 0);
+    REQUIRE(returned == sizeof(reply) + reply.count * sizeof(InFlightRequest));
+    CHECK(reply.count <= reply.total);
+    std::vector<InFlightRequest> requests(reply.count);
+    if (reply.count) std::memcpy(requests.data(), &output[sizeof(reply)], reply.count * sizeof(InFlightRequest));
+    if (total) *total = reply.total;
+    return requests;
+}
+
 void CaptureSession::Drain() {
     std::vector<uint8_t> batch(256 * 1024);
     for (;;) {

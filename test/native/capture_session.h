@@ -55,6 +55,8 @@ class CaptureSession {
     sim::Status RemoveDriver(uint32_t id, RemoveDriverReply* reply = nullptr);
     sim::Status Stop();
     Totals Counters();
+    // What is in flight, as far as `capacity` entries go.
+    std::vector<InFlightRequest> InFlight(uint32_t capacity = 64, uint32_t* total = nullptr);
 
     // Lets a thread fetch records while the capture runs; without it they wait in the rings.
     void Follow();
