@@ -9,6 +9,7 @@ import { isMainThread } from 'node:worker_threads'
 import { benchDisk } from './disk.ts'
 import type { Figure } from './figure.ts'
 import { benchHandover } from './handover.ts'
+import { benchHook } from './hook.ts'
 import { benchIngest } from './ingest.ts'
 import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
@@ -18,6 +19,7 @@ import { benchWholePath } from './whole-path.ts'
 
 const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> = {
   producer: benchProducer,
+  hook: benchHook,
   handover: benchHandover,
   ingest: benchIngest,
   'whole-path': benchWholePath,

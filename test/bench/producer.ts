@@ -1,16 +1,10 @@
 // producer.ts: what a record costs its producer: runs the native race (producer.cpp) and reads its result.
 
-import { spawnSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
 import type { Figure } from './figure.ts'
+import { runNative } from './native-race.ts'
 
 export function benchProducer(quick: boolean): Figure[] {
-  const program = join(dirname(process.argv[1]), 'bench_producer')
-  const { status, stdout, stderr } = spawnSync(program, [quick ? '3' : '9'], {
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(`bench_producer failed (${status}): ${stderr}`)
-  const ns = JSON.parse(stdout) as Record<string, number>
+  const ns = runNative('bench_producer', quick ? 3 : 9)
   const cost = (
     name: string,
     ours: string,
