@@ -1,0 +1,412 @@
+// rules_test.cpp: rules of the driver that only show when something unusual happens around it: handles that outlive
+// their request, buffers that change hands, lengths that lie, another hook on top, memory that must not be written.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capture_session.h"
+#include "scripted_driver.h"
+#include "sim/driver_loader.h"
+#include "targets/afd_protocol.h"
+#include "targets/echo_protocol.h"
+
+namespace drivermon::test {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+// A machine that captures one scripted driver, and requests that a driver makes itself: they may carry a routine, and
+// any buffer.
+struct Scene {
+    explicit Scene(const StartRequest& start = kDefaultStart) {
+        REQUIRE(session.Start(start) == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+    }
+    // Everything captured, once nothing is on its way.
+    Captured Finish() {
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        return session.Finish();
+    }
+    Request TheOne() {
+        const std::vector<Request> requests = Finish().WithCode(kCode);
+        REQUIRE(requests.size() == 1);
+        REQUIRE(requests[0].end);
+        return requests[0];
+    }
+
+    std::unique_ptr<sim::Machine> machine = sim::Machine::Boot();
+    ScriptedDriver driver{u"Watched"};
+    CaptureSession session{*machine};
+    AddDriverReply added{};
+};
+
+// A routine that counts, and either stops the completion (its request is the test's) or lets it go on.
+struct Calls {
+    std::vector<PIRP> irps;
+    NTSTATUS answer = STATUS_MORE_PROCESSING_REQUIRED;
+
+    static NTSTATUS Routine(PDEVICE_OBJECT, PIRP irp, PVOID context) {
+        auto* calls = static_cast<Calls*>(context);
+        calls->irps.push_back(irp);
+        return calls->answer;
+    }
+    void SetOn(PIRP irp) { IoSetCompletionRoutine(irp, Routine, this, TRUE, TRUE, TRUE); }
+};
+
+// A request of a driver's own with a byte-for-byte copy of `location`, completion fields and all, on its way to
+// `device` when Send is called. Its own top location frees nothing: the test does.
+struct CopyOf {
+    explicit CopyOf(const IO_STACK_LOCATION& location) : irp(IoAllocateIrp(2, FALSE)) {
+        REQUIRE(irp);
+        finished.SetOn(irp);
+        IoSetNextIrpStackLocation(irp);
+        *IoGetNextIrpStackLocation(irp) = location;
+    }
+    void SendTo(PDEVICE_OBJECT device) { CHECK(IoCallDriver(device, irp) == STATUS_SUCCESS); }
+    ~CopyOf() { IoFreeIrp(irp); }
+
+    Calls finished;
+    PIRP irp;
+};
+
+HookedDriver TheListed(CaptureSession& session) {
+    Bytes output(sizeof(ListReply) + sizeof(HookedDriver));
+    REQUIRE(session.handle().Control(kControlList, nullptr, 0, output.data(), static_cast<uint32_t>(output.size()),
+                                     nullptr) == STATUS_SUCCESS);
+    ListReply reply;
+    std::memcpy(&reply, output.data(), sizeof(reply));
+    REQUIRE(reply.count == 1);
+    REQUIRE(reply.total == 1);
+    HookedDriver listed;
+    std::memcpy(&listed, output.data() + sizeof(reply), sizeof(listed));
+    return listed;
+}
+
+NTSTATUS SendOne(sim::Machine& machine, const ScriptedDriver& driver) {
+    sim::Status status;
+    auto handle = machine.Open(driver.path(), &status);
+    REQUIRE(handle);
+    char buffer[] = "abc";
+    return handle->Control(kCode, buffer, 3, buffer, 3, nullptr);
+}
+
+}  // namespace
+
+// ---- Handles that outlive their request ------------------------------------------------------------------------
+
+TEST_CASE("a stale handle calls nobody: its context serves another request by now") {
+    Scene scene;
+    ScriptedDriver elsewhere(u"Elsewhere");
+    std::unique_ptr<CopyOf> copy;
+    PIRP kept = nullptr;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) -> NTSTATUS {
+        if (!copy) {
+            copy = std::make_unique<CopyOf>(*IoGetCurrentIrpStackLocation(irp));
+            return Complete(irp, STATUS_SUCCESS);
+        }
+        IoMarkIrpPending(irp);
+        kept = irp;
+        return STATUS_PENDING;
+    };
+    Calls first, second;
+    PIRP over = MakeControl(scene.driver.device(), kCode, nullptr, 0, 0);
+    first.SetOn(over);
+    CHECK(IoCallDriver(scene.driver.device(), over) == STATUS_SUCCESS);
+    CHECK(first.irps == std::vector{over});
+    // On the same processor: the context that has just been given back is the next to be taken.
+    PIRP current = MakeControl(scene.driver.device(), kCode, nullptr, 0, 0);
+    second.SetOn(current);
+    CHECK(IoCallDriver(scene.driver.device(), current) == STATUS_PENDING);
+    REQUIRE(kept == current);
+
+    copy->SendTo(elsewhere.device());
+    CHECK(copy->finished.irps == std::vector{copy->irp});
+    CHECK(second.irps.empty());
+    CHECK(first.irps.size() == 1);
+
+    Complete(kept, STATUS_SUCCESS);
+    CHECK(second.irps == std::vector{current});
+    IoFreeIrp(over);
+    IoFreeIrp(current);
+    const std::vector<Request> requests = scene.Finish().WithCode(kCode);
+    REQUIRE(requests.size() == 2);
+    CHECK(requests[0].end);
+    CHECK(requests[1].end);
+}
+
+TEST_CASE("a context that holds a caller's routine is never given back: a copy of it may yet have to call it") {
+    Scene scene;
+    ScriptedDriver elsewhere(u"Elsewhere");
+    std::unique_ptr<CopyOf> copy;
+    Calls callers, replaced;
+    callers.answer = STATUS_CONTINUE_COMPLETION;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        copy = std::make_unique<CopyOf>(*IoGetCurrentIrpStackLocation(irp));
+        // The location is given another routine, ours is overwritten, and the request ends unseen.
+        IoSkipCurrentIrpStackLocation(irp);
+        replaced.SetOn(irp);
+        return IoCallDriver(elsewhere.device(), irp);
+    };
+    PIRP irp = MakeControl(scene.driver.device(), kCode, nullptr, 0, 0);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+    CHECK(replaced.irps == std::vector{irp});
+    CHECK(TheListed(scene.session).outstanding == 1);
+
+    // The copy calls the caller's routine, as it would have without us.
+    copy->SendTo(elsewhere.device());
+    CHECK(callers.irps == std::vector{copy->irp});
+    CHECK(copy->finished.irps == std::vector{copy->irp});
+    IoFreeIrp(irp);
+    CHECK((scene.TheOne().end->flags & kRequestUnseen) != 0);
+}
+
+// ---- Output that is not there, or not there any more -----------------------------------------------------------
+
+TEST_CASE("STATUS_VERIFY_REQUIRED has no output, though it is no error") {
+    Scene scene;
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_VERIFY_REQUIRED, 3); };
+    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_VERIFY_REQUIRED);
+    CHECK(scene.TheOne().output.empty());
+}
+
+TEST_CASE("an Information beyond the buffer is recorded, and not believed") {
+    Scene scene;
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 1000); };
+    const auto buffer = std::make_unique<uint8_t[]>(4);
+    std::memcpy(buffer.get(), "abcd", 4);
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kCode, buffer.get(), 4, 4);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+    IoFreeIrp(irp);
+    const Request request = scene.TheOne();
+    CHECK(request.end->information == 1000);
+    CHECK(request.end->payloadTotal == 4);
+    CHECK(request.output == Bytes{'a', 'b', 'c', 'd'});
+}
+
+TEST_CASE("a system buffer that the driver has exchanged is not read") {
+    Scene scene;
+    auto buffer = std::make_unique<uint8_t[]>(4);
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        irp->AssociatedIrp.SystemBuffer = nullptr;
+        buffer.reset();
+        return Complete(irp, STATUS_SUCCESS, 4);
+    };
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kCode, buffer.get(), 0, 4);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+    IoFreeIrp(irp);
+    const Request request = scene.TheOne();
+    CHECK(request.output.empty());
+    CHECK((request.end->flags & kRequestPayloadMissed) != 0);
+}
+
+TEST_CASE("an MDL that the driver has exchanged is not read") {
+    constexpr ULONG kDirect = CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA01, METHOD_OUT_DIRECT, FILE_ANY_ACCESS);
+    Scene scene;
+    auto buffer = std::make_unique<uint8_t[]>(4);
+    PMDL mdl = IoAllocateMdl(buffer.get(), 4, FALSE, FALSE, nullptr);
+    MmBuildMdlForNonPagedPool(mdl);
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        irp->MdlAddress = nullptr;
+        IoFreeMdl(mdl);
+        buffer.reset();
+        return Complete(irp, STATUS_SUCCESS, 4);
+    };
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kDirect, nullptr, 0, 4);
+    irp->MdlAddress = mdl;
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+    IoFreeIrp(irp);
+    const std::vector<Request> requests = scene.Finish().WithCode(kDirect);
+    REQUIRE(requests.size() == 1);
+    CHECK(requests[0].output.empty());
+    CHECK((requests[0].end->flags & kRequestPayloadMissed) != 0);
+}
+
+// ---- Lengths ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("an output length of 2 GiB and more is a length like any other") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == STATUS_SUCCESS);
+    sim::Status status;
+    auto echo = machine->Open(DRIVERMON_ECHO_USER_PATH, &status);
+    const Bytes input{'a', 'b', 'c'};
+    Bytes output(8);
+    uint32_t returned = 0;
+    REQUIRE(echo->Control(targets::kEchoNeither, input.data(), 3, output.data(), 0x80000001u, &returned) ==
+            STATUS_SUCCESS);
+    CHECK(returned == 3);
+    echo.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const std::vector<Request> requests = session.Finish().WithCode(targets::kEchoNeither);
+    REQUIRE(requests.size() == 1);
+    CHECK(requests[0].start->outputLength == 0x80000001u);
+    CHECK(requests[0].end->payloadTotal == 3);
+    CHECK(requests[0].output == input);
+}
+
+TEST_CASE("the parameters of an internal device control are not lengths") {
+    Scene scene;
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, ~ULONG_PTR{0}); };
+    // As a URB would have it: its first fields lie where the lengths would be.
+    const auto buffer = std::make_unique<uint8_t[]>(4);
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kCode, buffer.get(), 0x40000000, 0x40000000);
+    IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_INTERNAL_DEVICE_CONTROL;
+    // The same routine serves both, as in many drivers; it is hooked as an internal control.
+    REQUIRE(scene.session.RemoveDriver(scene.added.driverId) == STATUS_SUCCESS);
+    scene.driver.object()->MajorFunction[IRP_MJ_INTERNAL_DEVICE_CONTROL] =
+        scene.driver.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL];
+    REQUIRE(scene.session.AddDriver(scene.driver.name()) == STATUS_SUCCESS);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+    IoFreeIrp(irp);
+    const Request request = scene.TheOne();
+    CHECK(request.start->major == IRP_MJ_INTERNAL_DEVICE_CONTROL);
+    CHECK(request.start->inputLength == 0);
+    CHECK(request.start->outputLength == 0);
+    CHECK(request.input.empty());
+    CHECK(request.output.empty());
+}
+
+TEST_CASE("a record that no ring could hold is counted, and stalls nothing") {
+    Scene scene({kMinRingBytes, kMaxSnapLength, 0, 0});
+    sim::Status status;
+    auto handle = scene.machine->Open(scene.driver.path(), &status);
+    REQUIRE(handle);
+    Bytes large(16 * kMinRingBytes, 0xA5);
+    CHECK(handle->Control(kCode, large.data(), static_cast<uint32_t>(large.size()), nullptr, 0, nullptr) == 0);
+    char small[] = "abc";
+    CHECK(handle->Control(kCode, small, 3, nullptr, 0, nullptr) == 0);
+    handle.reset();
+    const Captured captured = scene.Finish();
+    CHECK(captured.lostStarts == 1);
+    const std::vector<Request> requests = captured.WithCode(kCode);
+    REQUIRE(requests.size() == 1);
+    CHECK(requests[0].input == Bytes{'a', 'b', 'c'});
+    CHECK(scene.session.Counters().reply.dropsStart[kLossRecordTooLarge] == 1);
+}
+
+// ---- Hooking ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("another hook on top of ours stays, and so do we below it, passing through") {
+    static PDRIVER_DISPATCH below;
+    static int passed;
+    passed = 0;
+    Scene scene;
+    PDRIVER_DISPATCH* place = &scene.driver.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL];
+    const PDRIVER_DISPATCH theirs = [](PDEVICE_OBJECT device, PIRP irp) -> NTSTATUS {
+        passed++;
+        return below(device, irp);
+    };
+    below = std::exchange(*place, theirs);
+    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_SUCCESS);
+
+    RemoveDriverReply removed{};
+    REQUIRE(scene.session.RemoveDriver(scene.added.driverId, &removed) == STATUS_SUCCESS);
+    CHECK(removed.chainedFunctions == 1u << IRP_MJ_DEVICE_CONTROL);
+    CHECK((*place == theirs));
+    CHECK(TheListed(scene.session).state == kHookPassThrough);
+    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_SUCCESS);
+    CHECK(passed == 2);
+
+    // Hooked again, the thunk that is in the chain already is enough.
+    AddDriverReply again{};
+    REQUIRE(scene.session.AddDriver(scene.driver.name(), &again) == STATUS_SUCCESS);
+    CHECK((*place == theirs));
+    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_SUCCESS);
+    CHECK(passed == 3);
+    // They go first this time: then nothing is left of us either.
+    *place = below;
+    REQUIRE(scene.session.RemoveDriver(again.driverId, &removed) == STATUS_SUCCESS);
+    CHECK(removed.chainedFunctions == 0);
+    CHECK((*place != below));
+    CHECK(scene.Finish().WithCode(kCode).size() == 2);
+}
+
+TEST_CASE("the first hook takes our own unload routine away, and an absent one of the driver's is left absent") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    ScriptedDriver driver(u"Stays");
+    const PDRIVER_UNLOAD unload = std::exchange(driver.object()->DriverUnload, nullptr);
+    const auto ours = sim::ReferenceDriver(u"\\Driver\\" DRIVERMON_SERVICE_NAME);
+    CHECK((ours->DriverUnload != nullptr));
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+    CHECK((ours->DriverUnload == nullptr));
+    CHECK((driver.object()->DriverUnload == nullptr));
+    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    CHECK((driver.object()->DriverUnload == nullptr));
+    CHECK((ours->DriverUnload == nullptr));
+    driver.object()->DriverUnload = unload;
+}
+
+TEST_CASE("a fast-I/O table is never written: it may lie in read-only memory") {
+    static const FAST_IO_DISPATCH readOnly = [] {
+        FAST_IO_DISPATCH table{};
+        table.SizeOfFastIoDispatch = sizeof(table);
+        table.FastIoDeviceControl = [](auto...) -> BOOLEAN { return FALSE; };
+        return table;
+    }();
+    const FAST_IO_DISPATCH before = readOnly;
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    ScriptedDriver driver(u"Constant");
+    driver.object()->FastIoDispatch = const_cast<PFAST_IO_DISPATCH>(&readOnly);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+    CHECK(added.fastIo == 1u << kFastIoDeviceControl);
+    CHECK((driver.object()->FastIoDispatch != &readOnly));
+    CHECK(std::memcmp(&readOnly, &before, sizeof(before)) == 0);
+    CHECK(SendOne(*machine, driver) == STATUS_SUCCESS);
+    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    CHECK((driver.object()->FastIoDispatch == &readOnly));
+    driver.object()->FastIoDispatch = nullptr;
+}
+
+TEST_CASE("names are not cut: two drivers that differ in their last letter are two") {
+    const std::u16string stem(200, u'n');
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    ScriptedDriver one(stem + u'1'), two(stem + u'2');
+    AddDriverReply first{}, second{};
+    REQUIRE(session.AddDriver(one.name(), &first) == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(two.name(), &second) == STATUS_SUCCESS);
+    CHECK(first.driverObject == reinterpret_cast<uint64_t>(one.object()));
+    CHECK(second.driverObject == reinterpret_cast<uint64_t>(two.object()));
+}
+
+TEST_CASE("every slot can be in use; one driver more is refused, and a slot that was freed rests first") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    std::vector<std::unique_ptr<ScriptedDriver>> drivers;
+    std::vector<AddDriverReply> added(kMaxHookedDrivers);
+    for (uint32_t i = 0; i <= kMaxHookedDrivers; i++) {
+        const std::string number = std::to_string(i);
+        drivers.push_back(std::make_unique<ScriptedDriver>(u"Many" + std::u16string(number.begin(), number.end())));
+    }
+    for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
+        REQUIRE(session.AddDriver(drivers[i]->name(), &added[i]) == STATUS_SUCCESS);
+    }
+    const std::u16string more = drivers.back()->name();
+    CHECK(session.AddDriver(more) == STATUS_INSUFFICIENT_RESOURCES);
+    REQUIRE(session.RemoveDriver(added[0].driverId) == STATUS_SUCCESS);
+    // Late callers of its thunks must still find the originals they came for.
+    CHECK(session.AddDriver(more) == STATUS_INSUFFICIENT_RESOURCES);
+    // The same driver with the same routines may have it back at once.
+    CHECK(session.AddDriver(drivers[0]->name()) == STATUS_SUCCESS);
+}
+
+}  // namespace drivermon::test
