@@ -5,7 +5,7 @@
 import { signal } from '@preact/signals'
 import { proxy, type Remote, wrap } from 'comlink'
 import type { DriverId, RowId } from '../../src/protocol/ids.ts'
-import type { DriverEntry, SessionState } from '../../src/protocol/wire.ts'
+import type { DriverEntry, InFlightList, SessionState } from '../../src/protocol/wire.ts'
 import { RowWindow } from '../rows/row-window.ts'
 import type {
   ChartsFrame,
@@ -23,6 +23,8 @@ export const connection = signal<ConnectionState>({ kind: 'connecting' })
 export const session = signal<SessionState | null>(null)
 export const status = signal<Status | null>(null)
 export const drivers = signal<DriverEntry[] | null>(null)
+/** Requests in flight, as of the last asking. */
+export const inFlight = signal<InFlightList | null>(null)
 /** Something asked for did not work. Stays until it is dismissed or something else is tried. */
 export const problem = signal('')
 export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(
@@ -109,6 +111,9 @@ function take(frame: Frame): void {
     case 'drivers':
       drivers.value = frame.drivers
       return
+    case 'inFlight':
+      inFlight.value = frame.list
+      return
     case 'names':
       for (const [id, name] of frame.names.drivers) names.drivers.set(id, name)
       for (const [id, name] of frame.names.processes) names.processes.set(id, name)
@@ -143,6 +148,7 @@ function forget(): void {
   live.rows = null
   live.charts = null
   drivers.value = null
+  inFlight.value = null
   problem.value = ''
   select(null)
   publish('rows')

@@ -27,7 +27,11 @@ export function DriverPicker() {
     .filter((entry) => `${entry.name} ${entry.displayName}`.toLowerCase().includes(wanted))
     .sort((a, b) => Number(hooked.has(b.name)) - Number(hooked.has(a.name)) || a.name.localeCompare(b.name))
   const toggle = (entry: DriverEntry) =>
-    command({ type: hooked.has(entry.name) ? 'removeDriver' : 'addDriver', name: entry.name })
+    command(
+      hooked.has(entry.name)
+        ? { type: 'removeDriver', name: entry.name }
+        : { type: 'addDriver', name: entry.name, force: false },
+    )
   const onKey = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key]
     if (step !== undefined) setActive(Math.min(Math.max(0, active + step), Math.max(0, found.length - 1)))

@@ -26,7 +26,7 @@ export function StatusBar() {
         <>
           <Item
             id="requests"
-            value={formatCount(counts.rows + counts.firstRow)}
+            value={formatCount(counts.rows + counts.evictedRows)}
             after="requests"
             title={storedTitle(counts)}
           />
@@ -140,7 +140,7 @@ function percent(part: number, whole: number): string {
 }
 
 function storedTitle(counts: Status): string {
-  return counts.firstRow > 0
-    ? `${formatCount(counts.rows)} are in memory; the oldest ${formatCount(counts.firstRow)} have left it`
+  return counts.evictedRows > 0
+    ? `${formatCount(counts.rows)} are in memory; the oldest ${formatCount(counts.evictedRows)} have left it`
     : 'All are in memory'
 }

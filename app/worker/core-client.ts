@@ -109,6 +109,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
       }
       case 'drivers':
       case 'names':
+      case 'inFlight':
       case 'filterError':
       case 'error':
         this.emit(message)

@@ -2,8 +2,17 @@
 //
 // The worker pushes whole pictures (a window, a chart, a status), never single records; the page draws the latest.
 
+import type { CaptureSettings } from '../../src/protocol/capture-settings.ts'
 import type { FunctionIndex, RowId } from '../../src/protocol/ids.ts'
-import type { DriverEntry, Names, RowDetail, SessionState, Sort, Tick } from '../../src/protocol/wire.ts'
+import type {
+  DriverEntry,
+  InFlightList,
+  Names,
+  RowDetail,
+  SessionState,
+  Sort,
+  Tick,
+} from '../../src/protocol/wire.ts'
 
 export type ConnectionState =
   | { kind: 'connecting' }
@@ -64,6 +73,7 @@ export type Frame =
   | { type: 'state'; state: SessionState }
   | { type: 'drivers'; drivers: DriverEntry[] }
   | { type: 'names'; names: Names }
+  | { type: 'inFlight'; list: InFlightList }
   | { type: 'status'; status: Status }
   | ChartsFrame
   /** The bytes of a RowWindow. Rows that are not there yet are marked as missing. */
@@ -84,11 +94,13 @@ export interface View {
 /** What the page may ask of the core, besides looking at rows. */
 export type Command =
   | { type: 'listDrivers' }
-  | { type: 'addDriver'; name: string }
+  | { type: 'addDriver'; name: string; force: boolean }
   | { type: 'removeDriver'; name: string }
   | { type: 'start' }
   | { type: 'stop' }
   | { type: 'clear' }
+  | { type: 'configure'; settings: CaptureSettings }
+  | { type: 'inFlight' }
   | { type: 'record'; path: string }
   | { type: 'stopRecord' }
 

@@ -3,12 +3,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { DEFAULT_SNAP_LENGTH } from '../protocol/layout.ts'
 import { assetsOfFolder } from '../server/assets.ts'
 import { startAppServer } from '../server/server.ts'
 import { openFileSubject } from '../session/file-subject.ts'
 import { Session } from '../session/session.ts'
 import type { Subject } from '../session/subject.ts'
+import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
+import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
 import {
@@ -16,7 +17,6 @@ import {
   memoryOption,
   rateOption,
   seedOption,
-  snapLengthOption,
   sourceKind,
   sourceOption,
   type TrafficOptions,
@@ -28,17 +28,16 @@ import { findShell, openWindow } from './shell.ts'
 /** What the simulated kernel shows if nothing else is asked for, so that the first screen is alive. */
 const SIM_DRIVERS = ['\\Driver\\AFD', '\\Driver\\DrivermonEcho']
 
-interface Options extends TrafficOptions {
+interface Options extends TrafficOptions, CaptureOptions {
   driver?: string[]
   port: number
   open: boolean
   shell?: string
-  snaplen: number
   memory: number
 }
 
 export function addAppCommand(program: Command, io: Io): void {
-  program
+  const command = program
     .command('app', { isDefault: true })
     .description('Open the window (the default command)')
     .argument('[file]', 'a capture file to look at, instead of a live source')
@@ -51,11 +50,10 @@ export function addAppCommand(program: Command, io: Io): void {
     )
     .option('--no-open', 'print the URL and open nothing')
     .option('--shell <file>', 'the Neutralino binary that makes the window (or DRIVERMON_SHELL)')
-    .addOption(snapLengthOption().default(DEFAULT_SNAP_LENGTH))
     .addOption(memoryOption(512))
     .addOption(seedOption())
     .addOption(rateOption())
-    .action((file: string | undefined, options: Options) => app(file, options, io))
+  addCaptureOptions(command).action((file: string | undefined, options: Options) => app(file, options, io))
 }
 
 async function app(file: string | undefined, options: Options, io: Io): Promise<void> {
@@ -108,13 +106,12 @@ function openLive(options: Options, io: Io): Opened {
   const session = new Session(io.openSource(kind), {
     version: io.version,
     budgetBytes: options.memory * 2 ** 20,
-    inputSnapLength: options.snaplen,
-    outputSnapLength: options.snaplen,
+    settings: captureSettings(options),
     traffic: trafficOf(kind, options, 0),
   })
   const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
   try {
-    for (const name of names) session.addDriver(name)
+    addDrivers(session, names, options.forceHook === true, io)
     if (names.length > 0) session.start()
   } catch (error) {
     session.abort()

@@ -2,7 +2,6 @@
 
 import { InvalidArgumentError, Option } from 'commander'
 import type { SimOptions } from '../../addon/binding.ts'
-import { MAX_SNAP_LENGTH } from '../protocol/layout.ts'
 import type { Io, SourceKind } from './io.ts'
 
 /** Requests per second that the simulated callers issue unless told otherwise: lively, and easy to follow. */
@@ -30,12 +29,6 @@ export function sourceKind(options: SourceOptions, io: Io): SourceKind {
 
 export function driverOption(): Option {
   return new Option('--driver <name...>', 'drivers to watch: \\Driver\\AFD, or AFD for short')
-}
-
-export function snapLengthOption(): Option {
-  return new Option('--snaplen <bytes>', 'bytes kept of each input and output').argParser(
-    wholeNumber(0, MAX_SNAP_LENGTH),
-  )
 }
 
 export function seedOption(): Option {

@@ -2,10 +2,13 @@
 
 import { type Command, Option } from 'commander'
 import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
-import { DEFAULT_SNAP_LENGTH, LossReason, MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
+import { arePredicatesDefault } from '../protocol/capture-settings.ts'
+import { LossReason, MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
 import { type Losses, lostRecords } from '../protocol/records.ts'
 import { RecordingError } from '../session/recorder.ts'
 import { Session } from '../session/session.ts'
+import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
+import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
 import { describeLosses } from './losses.ts'
@@ -15,7 +18,6 @@ import {
   rateOption,
   seconds,
   seedOption,
-  snapLengthOption,
   sourceKind,
   sourceOption,
   type TrafficOptions,
@@ -28,12 +30,11 @@ const BUDGET_BYTES = 64 << 20
 const WATCH_INTERVAL_MS = 50
 const PROGRESS_INTERVAL_MS = 250
 
-interface Options extends TrafficOptions {
+interface Options extends TrafficOptions, CaptureOptions {
   driver: string[]
   out: string
   duration?: number
   count?: number
-  snaplen: number
   ring?: number
   force?: boolean
   json?: boolean
@@ -41,7 +42,10 @@ interface Options extends TrafficOptions {
 }
 
 export interface Summary {
-  /** Requests whose start was recorded; a fast-I/O call that fell through and its IRP are one. */
+  /**
+   * Requests whose start was recorded; a fast-I/O call that fell through and its IRP are one. On the sim, `requests`,
+   * dropped starts, `filtered` and `sampledOut` add up to `issued`.
+   */
   requests: number
   rows: number
   dropped: { starts: Record<string, number>; ends: Record<string, number>; others: number }
@@ -50,12 +54,15 @@ export interface Summary {
   seconds: number
   bytes: number
   file: string
+  /** With capture options: requests that they kept out, and of those that passed, what sampling kept out. */
+  filtered?: number
+  sampledOut?: number
   /** Sim: requests that the simulated callers issued to the drivers watched. */
   issued?: number
 }
 
 export function addRecordCommand(program: Command, io: Io): void {
-  program
+  const command = program
     .command('record')
     .description('Capture the requests of drivers into a pcapng file; Ctrl-C ends it')
     .addOption(driverOption().makeOptionMandatory())
@@ -67,7 +74,6 @@ export function addRecordCommand(program: Command, io: Io): void {
         wholeNumber(1, Number.MAX_SAFE_INTEGER),
       ),
     )
-    .addOption(snapLengthOption().default(DEFAULT_SNAP_LENGTH))
     .addOption(
       new Option('--ring <kilobytes>', 'ring buffer per processor, a power of two').argParser(
         powerOfTwo(MIN_RING_BYTES / 1024, MAX_RING_BYTES / 1024),
@@ -78,7 +84,7 @@ export function addRecordCommand(program: Command, io: Io): void {
     .option('--force', 'overwrite the file if it exists')
     .option('--json', 'print the summary as one JSON object')
     .option('--progress', 'show progress on stderr even if it is no terminal')
-    .action((options: Options) => record(options, io))
+  addCaptureOptions(command).action((options: Options) => record(options, io))
 }
 
 async function record(options: Options, io: Io): Promise<void> {
@@ -86,8 +92,7 @@ async function record(options: Options, io: Io): Promise<void> {
   const session = new Session(io.openSource(kind), {
     version: io.version,
     budgetBytes: BUDGET_BYTES,
-    inputSnapLength: options.snaplen,
-    outputSnapLength: options.snaplen,
+    settings: captureSettings(options),
     ...(options.ring === undefined ? {} : { ringBytes: options.ring * 1024 }),
     traffic: trafficOf(kind, options, options.count ?? 0),
   })
@@ -96,10 +101,10 @@ async function record(options: Options, io: Io): Promise<void> {
   const interruption = new Interruption(io)
   const progress = new Progress(session, io, options.progress === true)
   try {
-    for (const name of options.driver) session.addDriver(name)
+    addDrivers(session, options.driver, options.forceHook === true, io)
     await openFile(session, options)
     const began = performance.now()
-    session.start()
+    await start(session)
     const file = session.state().recording
     await reached(session, kind, options, interruption, progress)
     const elapsed = (performance.now() - began) / 1000
@@ -124,6 +129,16 @@ async function openFile(session: Session, options: Options): Promise<void> {
   } catch (error) {
     if (!(error instanceof RecordingError) || !error.exists) throw error
     throw new CommandError(`${error.message} (--force overwrites it)`)
+  }
+}
+
+/** A capture that cannot start leaves no file behind. */
+async function start(session: Session): Promise<void> {
+  try {
+    session.start()
+  } catch (error) {
+    await session.discardRecord()
+    throw error
   }
 }
 
@@ -159,13 +174,18 @@ function over(session: Session, kind: SourceKind, options: Options, elapsed: num
   return kind === 'sim' ? !session.trafficRunning() : requestsOf(session) >= options.count
 }
 
+/** Starts that were recorded, without the fast-I/O calls that fell through: those are no requests, their IRPs are. */
+function requestsOf(session: Session): number {
+  return session.capture.starts - fellThroughOf(session)
+}
+
 /**
- * The driver's own count of calls that fell through is taken, not the rows': so requests and dropped starts together
- * are what was issued, also when the ring was too small.
+ * Where the end of such a call was dropped, its row looks like a request in flight. The driver knows better, as long as
+ * all that it counts is recorded or dropped.
  */
-function requestsOf({ capture, counters }: Session): number {
-  const fellThrough = counters?.functions.reduce((sum, each) => sum + each.fellThrough, 0) ?? 0
-  return capture.endRow - capture.unpairedEnds - fellThrough
+function fellThroughOf({ capture, counters }: Session): number {
+  if (!counters || counters.filteredStarts + counters.sampledOut > 0) return capture.fellThrough
+  return counters.functions.reduce((sum, each) => sum + each.fellThrough, 0) - counters.dropsFellThrough
 }
 
 function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: string): Summary {
@@ -180,6 +200,12 @@ function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: st
     bytes: session.recordedBytes,
     file,
   }
+  const { filteredStarts = 0, sampledOut = 0 } = session.counters ?? {}
+  const chosen = !arePredicatesDefault(session.state().settings.predicates)
+  if (chosen || filteredStarts + sampledOut > 0) {
+    summary.filtered = filteredStarts
+    summary.sampledOut = sampledOut
+  }
   if (kind === 'sim') {
     summary.issued = Object.entries(session.issued())
       .filter(([name]) => watched.includes(name.toLowerCase()))
@@ -188,8 +214,17 @@ function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: st
   return summary
 }
 
+/** Dropped starts of calls that fell through were no requests. */
 function lossesOf({ counters, capture }: Session): Losses {
-  return counters?.drops ?? capture.losses
+  if (!counters) return capture.losses
+  const starts = [...counters.drops.starts]
+  let left = counters.dropsFellThrough
+  for (const reason of [LossReason.RingFull, LossReason.RecordTooLarge]) {
+    const taken = Math.min(left, starts[reason])
+    starts[reason] -= taken
+    left -= taken
+  }
+  return { ...counters.drops, starts }
 }
 
 function droppedOf(losses: Losses): Summary['dropped'] {
@@ -212,6 +247,11 @@ function report(summary: Summary, losses: Losses, options: Options, io: Io): voi
     `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${summary.file}`,
     `${describeLosses(losses)}; ${formatCount(summary.unpaired)} unpaired`,
   ]
+  if (summary.filtered !== undefined && summary.sampledOut !== undefined) {
+    lines.push(
+      `${formatCount(summary.filtered)} kept out by capture options, ${formatCount(summary.sampledOut)} by sampling`,
+    )
+  }
   if (summary.issued !== undefined)
     lines.push(`${formatCount(summary.issued)} issued by the simulated callers`)
   writeOut(io, `${lines.join('\n')}\n`)

@@ -15,4 +15,6 @@ export interface CaptureInfo {
   application: string
   /** `device`, or `sim`: shown wherever the capture is. */
   source: 'device' | 'sim'
+  /** Which requests were recorded, in words, if not all; '' = all. Other words later in the file are joined to it. */
+  recordedOnly: string
 }

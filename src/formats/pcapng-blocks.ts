@@ -1,10 +1,12 @@
 // pcapng-blocks.ts: how our records lie in a pcapng file; what the writer and the reader must agree on.
 //
-//   section header      os, application, and a comment with what the records need: ABI version, clock, source
+//   section header      os, application, a comment with what the records need: ABI version, clock, source; and one
+//                       that says which requests are recorded, where not all are
 //   interface 0         `DriverMon`: records of no driver in particular (losses, processes)
 //   interface 1 …       one per hooked driver, in the order of their first record
 //   enhanced packets    one per record: a 16-byte tag that names Wireshark's dissector, then the record as it is
-//   interface statistics  records per interface, and on interface 0 those dropped
+//   interface statistics  records per interface, and on interface 0 those dropped; one with a comment stands where
+//                       other requests began to be recorded
 //
 // The link type is Wireshark's Upper PDU: the USER types are for private use and would collide. Time stamps are UTC
 // in 100 ns (if_tsresol 7), made from the anchor; the records keep their ticks, so that nothing is rounded.
@@ -56,6 +58,19 @@ export function encodeInfo(info: CaptureInfo): string {
   return `${COMMENT}: abi=${abiVersion} ticksPerSecond=${ticksPerSecond} anchorTicks=${anchorTicks} anchorUtcMs=${anchorUtcMs} source=${source}`
 }
 
+const RECORDED_ONLY = 'DriverMon records only'
+/** What stands in the comment instead of words where every request is recorded from then on. */
+const ALL_REQUESTS = 'all requests'
+
+export function encodeRecordedOnly(words: string): string {
+  return `${RECORDED_ONLY}: ${words || ALL_REQUESTS}`
+}
+
+/** null for a comment that says nothing of it. */
+export function decodeRecordedOnly(comment: string): string | null {
+  return comment.startsWith(`${RECORDED_ONLY}: `) ? comment.slice(RECORDED_ONLY.length + 2) : null
+}
+
 /** null for a comment that is not ours, or lacks something. */
 export function decodeInfo(comment: string, os: string, application: string): CaptureInfo | null {
   if (!comment.startsWith(`${COMMENT}: `)) return null
@@ -74,6 +89,7 @@ export function decodeInfo(comment: string, os: string, application: string): Ca
     source: pairs.get('source') === 'sim' ? 'sim' : 'device',
     os,
     application,
+    recordedOnly: '',
   }
   const finite = [info.abiVersion, info.ticksPerSecond, info.anchorTicks, info.anchorUtcMs].every(
     Number.isFinite,

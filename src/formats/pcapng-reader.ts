@@ -10,6 +10,7 @@ import {
   Block,
   BYTE_ORDER_MAGIC,
   decodeInfo,
+  decodeRecordedOnly,
   encodeInfo,
   LINKTYPE_UPPER_PDU,
   MAX_BLOCK_BYTES,
@@ -67,6 +68,7 @@ export class PcapngReader {
       if (type === Block.EnhancedPacket) written = this.#packet(bytes, view, at, total, records, written)
       else if (type === Block.InterfaceDescription) this.#interface(view, at, total)
       else if (type === Block.SectionHeader) this.#section(view, at, total)
+      else if (type === Block.InterfaceStatistics) this.#statistics(view, at, total)
       at += total
     }
     this.#rest = bytes.slice(at)
@@ -94,9 +96,11 @@ export class PcapngReader {
     }
     if (view.getUint16(at + 12, true) !== 1) throw new PcapngError('an unknown version of pcapng', where)
     const texts = new Map<number, string>()
+    let recordedOnly = ''
     forEachOption(view, at + 24, at + total - 4, (code, from, length) => {
       if (texts.has(code) && code !== Option.Comment) return
       const text = decodeText(view, from, length)
+      if (code === Option.Comment) recordedOnly = decodeRecordedOnly(text) ?? recordedOnly
       // There may be several comments: Wireshark lets people add theirs.
       if (code !== Option.Comment || decodeInfo(text, '', '') !== null) texts.set(code, text)
     })
@@ -116,8 +120,18 @@ export class PcapngReader {
     if (this.#info !== null && encodeInfo(this.#info) !== encodeInfo(info)) {
       throw new PcapngError('a second capture with another clock follows: split the file', where)
     }
-    this.#info = info
+    this.#info = { ...info, recordedOnly: joinedWords(this.#info?.recordedOnly ?? '', recordedOnly) }
     this.#interfaces = []
+  }
+
+  #statistics(view: DataView, at: number, total: number): void {
+    forEachOption(view, at + 20, at + total - 4, (code, from, length) => {
+      if (code !== Option.Comment || this.#info === null) return
+      const words = decodeRecordedOnly(decodeText(view, from, length))
+      if (words !== null) {
+        this.#info = { ...this.#info, recordedOnly: joinedWords(this.#info.recordedOnly, words) }
+      }
+    })
   }
 
   #interface(view: DataView, at: number, total: number): void {
@@ -169,6 +183,12 @@ function forEachOption(
     visit(code, at + 4, length)
     at += 4 + ((length + 3) & ~3)
   }
+}
+
+/** `errors, then all requests`: what a reader must know of the whole file. */
+function joinedWords(before: string, after: string): string {
+  if (before === '' || after === '') return before + after
+  return before.endsWith(after) ? before : `${before}, then ${after}`
 }
 
 function decodeText(view: DataView, from: number, length: number): string {

@@ -20,6 +20,7 @@ import {
   Block,
   BYTE_ORDER_MAGIC,
   encodeInfo,
+  encodeRecordedOnly,
   LINKTYPE_UPPER_PDU,
   Option,
   PACKET_OVERHEAD,
@@ -65,6 +66,7 @@ export class PcapngWriter {
         text(Option.ShbOs, this.info.os),
         text(Option.ShbApplication, this.info.application),
         text(Option.Comment, encodeInfo(this.info)),
+        ...(this.info.recordedOnly ? [text(Option.Comment, encodeRecordedOnly(this.info.recordedOnly))] : []),
       ],
     )
     this.#addInterface('DriverMon', 'Losses and processes')
@@ -101,14 +103,25 @@ export class PcapngWriter {
   statistics(): Uint8Array {
     this.#used = 0
     for (let number = 0; number < this.#received.length; number++) {
-      const head = new Uint32Array(3)
-      head[0] = number
-      this.#stamp(head, 1, this.#lastTicks)
       const counts = [counter(Option.IsbReceived, this.#received[number])]
       if (number === 0) counts.push(counter(Option.IsbDropped, lostRecords(this.#losses)))
-      this.#block(Block.InterfaceStatistics, new Uint8Array(head.buffer), counts)
+      this.#statisticsBlock(number, counts)
     }
     return this.#taken()
+  }
+
+  /** From here on other requests are recorded: which, in words; '' = all. */
+  recordedOnly(words: string): Uint8Array {
+    this.#used = 0
+    this.#statisticsBlock(0, [text(Option.Comment, encodeRecordedOnly(words))])
+    return this.#taken()
+  }
+
+  #statisticsBlock(number: number, options: { code: number; bytes: Uint8Array }[]): void {
+    const head = new Uint32Array(3)
+    head[0] = number
+    this.#stamp(head, 1, this.#lastTicks)
+    this.#block(Block.InterfaceStatistics, new Uint8Array(head.buffer), options)
   }
 
   #packet(number: number, words: Uint32Array, from: number, length: number): void {

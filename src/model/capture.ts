@@ -116,9 +116,13 @@ export class Capture {
   readonly #pairing = new PairingTable()
   readonly #statistics = new Statistics()
   #endRow = 0
+  /** The first row after the last `clear`. */
+  #clearedTo = 0
+  #starts = 0
   #inFlight = 0
   #unpairedEnds = 0
   #endsLost = 0
+  #fellThrough = 0
   #chunkBytes = 0
   #ended = false
   /** Grows with each batch: what a view has seen and what changed since. */
@@ -155,6 +159,21 @@ export class Capture {
   /** Rows whose end the driver said it would not be able to record (RequestFlags.Uncaptured). */
   get endsLost(): number {
     return this.#endsLost
+  }
+
+  /** Rows that have left for want of room. */
+  get evictedRows(): number {
+    return this.firstRow - this.#clearedTo
+  }
+
+  /** Starts since the capture began, cleared ones included. */
+  get starts(): number {
+    return this.#starts
+  }
+
+  /** Of `starts`: fast-I/O calls that are known to have fallen through. They are no requests; their IRPs are. */
+  get fellThrough(): number {
+    return this.#fellThrough
   }
 
   get storeBytes(): number {
@@ -214,9 +233,17 @@ export class Capture {
     let row = this.#pairing.find(idLow, idHigh)
     let chunk = row >= 0 ? this.chunkOf(row) : null
     const endSeen = chunk !== null && chunk.state(row & (CHUNK_ROWS - 1)) === RowState.StartLost
+    this.#starts++
+    if (row >= 0 && !chunk) {
+      // Its end came first, and that row has left: nothing is left to fill in, nor to wait for.
+      this.#pairing.delete(idLow, idHigh)
+      if (row >= this.#clearedTo) this.#unpairedEnds--
+      return
+    }
     if (endSeen) {
       this.#pairing.delete(idLow, idHigh)
       this.#unpairedEnds--
+      if (chunk?.fellThrough(row & (CHUNK_ROWS - 1))) this.#fellThrough++
     } else {
       row = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
@@ -310,6 +337,7 @@ export class Capture {
     this.#statistics.ended(driverId, fn, startSeen, status, flags, information, completion - arrival)
     if (startSeen) {
       this.#pairing.delete(idLow, idHigh)
+      if ((flags & RequestFlags.FellThrough) !== 0) this.#fellThrough++
       if (!chunk) return // its row has left; it was counted while it was here
       chunk.inFlight--
       this.#inFlight--
@@ -431,6 +459,24 @@ export class Capture {
       this.#inFlight -= oldest.inFlight
       if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
     }
+  }
+
+  /**
+   * Forgets all rows. What is in flight stays known, so that its ends are no ends without a start; the row numbers go
+   * on with the next chunk.
+   */
+  clear(): void {
+    this.#stamp++
+    for (const chunk of this.chunks) {
+      if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(chunk)
+    }
+    this.chunks.length = 0
+    this.#chunkBytes = 0
+    this.#endRow = Math.ceil(this.#endRow / CHUNK_ROWS) * CHUNK_ROWS
+    this.#clearedTo = this.#endRow
+    this.#inFlight = 0
+    this.#unpairedEnds = 0
+    this.#endsLost = 0
   }
 
   /**

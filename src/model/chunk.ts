@@ -12,6 +12,7 @@
 // What recurs is a tuple in a dictionary, what does not is a column; nothing is rounded. A chunk is the unit of
 // eviction, so all that it refers to goes with it. Its columns lie in one shared buffer: native code may scan them.
 
+import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import { TupleDictionary } from './dictionary.ts'
 
@@ -166,6 +167,12 @@ export class Chunk {
     const start = this.kinds.entries[this.kind[row] * Kind.width + Kind.call]
     if ((start & START_MISSING) !== 0) return RowState.StartLost
     return this.outcomes.entries[this.outcome[row] * Outcome.width + Outcome.state]
+  }
+
+  /** Whether it is a fast-I/O call that is known to have fallen through. */
+  fellThrough(row: number): boolean {
+    const flags = this.outcomes.entries[this.outcome[row] * Outcome.width + Outcome.flags]
+    return (flags & RequestFlags.FellThrough) !== 0
   }
 
   touch(row: number, stamp: number): void {

@@ -3,21 +3,30 @@
 // A reply is checked for its length before it is read: the driver may be of another build, and its first answer
 // (Hello) is how one finds out. Counters are 64-bit in the driver and doubles here: exact below 2^53.
 
+import type { CapturePredicates, Choice } from './capture-settings.ts'
 import type { DriverId, FunctionIndex, Ticks } from './ids.ts'
 import {
   ABI_VERSION,
   AddDriverReply,
   AddDriverRequest,
   CountersReply,
+  FUNCTION_COUNT,
   FunctionCounters,
   HelloReply,
   HelloRequest,
   HookedDriver,
+  InFlightReply,
+  InFlightRequest,
   LATENCY_BUCKETS,
   LAYOUT_HASH,
   ListReply,
   LOSS_REASON_COUNT,
+  MAJOR_FUNCTION_COUNT,
   MAX_DRIVER_NAME_LENGTH,
+  MAX_PREDICATE_ENTRIES,
+  PredicateFlags,
+  PredicateMode,
+  Predicates,
   RemoveDriverReply,
   RemoveDriverRequest,
   StartRequest,
@@ -117,6 +126,51 @@ export function encodeStart(options: StartOptions): Uint8Array {
   return bytes
 }
 
+/** Throws a RangeError for more entries than the driver takes. */
+export function encodePredicates(predicates: CapturePredicates, ticksPerSecond: number): Uint8Array {
+  const { bytes, view } = request(Predicates.bytes)
+  const { functions, processes, codes, errorsOnly, ownProcesses, minimumLatencyNs, sampleEvery } = predicates
+  const flags =
+    (errorsOnly ? PredicateFlags.ErrorsOnly : 0) | (ownProcesses ? PredicateFlags.OwnProcesses : 0)
+  view.setUint32(Predicates.flags, flags, true)
+  view.setUint32(Predicates.sampleEvery, sampleEvery, true)
+  const latency = BigInt(Math.ceil((minimumLatencyNs * ticksPerSecond) / 1e9))
+  view.setBigUint64(Predicates.minimumLatency, latency, true)
+  view.setBigUint64(Predicates.leftOutFunctions, leftOut(functions), true)
+  const choose = (
+    of: string,
+    choice: Choice<number>,
+    at: { mode: number; count: number; values: number },
+  ) => {
+    const { mode, values } = choice
+    if (mode === 'any') return
+    if (values.length > MAX_PREDICATE_ENTRIES) {
+      throw new RangeError(`at most ${MAX_PREDICATE_ENTRIES} ${of} can be chosen, these are ${values.length}`)
+    }
+    view.setUint32(at.mode, mode === 'only' ? PredicateMode.Only : PredicateMode.AllBut, true)
+    view.setUint32(at.count, values.length, true)
+    for (const [i, value] of values.entries()) view.setUint32(at.values + 4 * i, value, true)
+  }
+  choose('processes', processes, {
+    mode: Predicates.processMode,
+    count: Predicates.processCount,
+    values: Predicates.processes,
+  })
+  choose('codes', codes, {
+    mode: Predicates.codeMode,
+    count: Predicates.codeCount,
+    values: Predicates.codes,
+  })
+  return bytes
+}
+
+/** A bit for each function that is not recorded. */
+function leftOut({ mode, values }: Choice<FunctionIndex>): bigint {
+  if (mode === 'any') return 0n
+  const chosen = values.reduce((bits, fn) => bits | (1n << BigInt(fn)), 0n)
+  return mode === 'allBut' ? chosen : chosen ^ ((1n << BigInt(FUNCTION_COUNT)) - 1n)
+}
+
 export const ADD_DRIVER_REPLY_BYTES = AddDriverReply.bytes
 
 /** `name` is an object name such as `\Driver\AFD`. Throws a RangeError for one that the driver would refuse. */
@@ -203,6 +257,12 @@ export interface Counters {
   outstanding: number
   ringUsed: number
   ringSize: number
+  /** Requests that a predicate kept out of the records. */
+  filteredStarts: number
+  /** Requests that sampling kept out of them. */
+  sampledOut: number
+  /** Of `drops.starts`: fast-I/O calls that fell through, hence were no requests. */
+  dropsFellThrough: number
   functions: FunctionCount[]
   /** Entries there were; more than `functions.length` when the buffer was too small. */
   functionsTotal: number
@@ -235,6 +295,9 @@ export function decodeCounters(bytes: Uint8Array): Counters {
     outstanding: wide(view, CountersReply.outstanding),
     ringUsed: wide(view, CountersReply.ringUsed),
     ringSize: wide(view, CountersReply.ringSize),
+    filteredStarts: wide(view, CountersReply.filteredStarts),
+    sampledOut: wide(view, CountersReply.sampledOut),
+    dropsFellThrough: wide(view, CountersReply.dropsFellThrough),
     functions: Array.from({ length: entries }, (_, i) => decodeFunction(view, countersBytes(i))),
     functionsTotal: view.getUint32(CountersReply.entriesTotal, true),
   }
@@ -256,6 +319,58 @@ function decodeFunction(view: DataView, at: number): FunctionCount {
     bytesIn: wide(view, at + FunctionCounters.bytesIn),
     bytesOut: wide(view, at + FunctionCounters.bytesOut),
     latency: series(view, at + FunctionCounters.latency, LATENCY_BUCKETS),
+  }
+}
+
+/** A request that has arrived and not ended, whether or not it is recorded. */
+export interface RequestInFlight {
+  requestId: number
+  arrival: Ticks
+  driverId: DriverId
+  processId: number
+  threadId: number
+  function: FunctionIndex
+  minor: number
+  code: number
+  /** Its start is held back until it has ended. */
+  held: boolean
+}
+
+export interface InFlightState {
+  at: Ticks
+  requests: RequestInFlight[]
+  /** Requests there are; more than `requests.length` when the buffer was too small. */
+  total: number
+}
+
+/** Room for `requests` requests in flight. */
+export function inFlightBytes(requests: number): number {
+  return InFlightReply.bytes + requests * InFlightRequest.bytes
+}
+
+export function decodeInFlight(bytes: Uint8Array): InFlightState {
+  const head = reply(bytes, InFlightReply.bytes, 'GetInFlight')
+  const count = head.getUint32(InFlightReply.count, true)
+  const view = reply(bytes, inFlightBytes(count), 'GetInFlight')
+  return {
+    at: wide(view, InFlightReply.timestamp) as Ticks,
+    requests: Array.from({ length: count }, (_, i) => {
+      const at = inFlightBytes(i)
+      const major = view.getUint8(at + InFlightRequest.major)
+      const fastIo = view.getUint8(at + InFlightRequest.fastIo) !== 0
+      return {
+        requestId: wide(view, at + InFlightRequest.requestId),
+        arrival: wide(view, at + InFlightRequest.arrival) as Ticks,
+        driverId: view.getUint32(at + InFlightRequest.driverId, true) as DriverId,
+        processId: view.getUint32(at + InFlightRequest.processId, true),
+        threadId: view.getUint32(at + InFlightRequest.threadId, true),
+        function: (fastIo ? MAJOR_FUNCTION_COUNT + major : major) as FunctionIndex,
+        minor: view.getUint8(at + InFlightRequest.minor),
+        code: view.getUint32(at + InFlightRequest.code, true),
+        held: view.getUint8(at + InFlightRequest.held) !== 0,
+      }
+    }),
+    total: view.getUint32(InFlightReply.total, true),
   }
 }
 

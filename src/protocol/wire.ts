@@ -6,6 +6,8 @@
 //
 // The UI never holds the capture: it asks for a window of a view and gets that window again whenever it changed.
 
+import type { CaptureSettings } from './capture-settings.ts'
+import type { RequestInFlight } from './control.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from './ids.ts'
 
 export const WIRE_VERSION = 1
@@ -20,12 +22,16 @@ export type ClientMessage =
   /** First message. */
   | { type: 'hello'; wire: number }
   | { type: 'listDrivers' }
-  | { type: 'addDriver'; name: string }
+  /** `force`: although it is a driver that PatchGuard is known to check. */
+  | { type: 'addDriver'; name: string; force: boolean }
   | { type: 'removeDriver'; name: string }
   /** Begins a new capture of the drivers added; the rows of an earlier one are dropped. */
   | { type: 'start' }
   | { type: 'stop' }
   | { type: 'clear' }
+  | { type: 'configure'; settings: CaptureSettings }
+  /** Answered by one `inFlight`. */
+  | { type: 'inFlight' }
   | { type: 'record'; path: string }
   | { type: 'stopRecord' }
   /** What the grid shows: a filter ('' = all), an order, a window, and whether the window follows the tail. */
@@ -50,6 +56,9 @@ export interface SessionState {
   drivers: { name: string; driverId: DriverId }[]
   /** Path of the capture file being written, or ''. */
   recording: string
+  settings: CaptureSettings
+  /** Which requests are (or, in a file, were) recorded, in words; '' = all. */
+  recordedOnly: string
   driverVersion: string
   ticksPerSecond: number
   /** An anchor: at `anchorTicks` it was `anchorUtcMs` (milliseconds since 1970, UTC, fractional). */
@@ -65,19 +74,24 @@ export interface Tick {
   functions: [DriverId, FunctionIndex, number, number, number, number, number][]
   /** Cumulative completions per log2(ticks) bucket, over all functions. */
   latency: number[]
-  /** Rows in the store, and the number of the first one still there. */
+  /** Rows in the store, and those that have left it for want of room. */
   rows: number
-  firstRow: RowId
+  evictedRows: number
   /** Rows that the view's filter lets through. */
   shown: number
   /** Records lost, by LossReason: starts, ends; others. */
   droppedStarts: number[]
   droppedEnds: number[]
   droppedOthers: number
+  /** Requests that are not recorded: by a predicate, and by sampling. */
+  filtered: number
+  sampledOut: number
   /** Ends without a start, and (once stopped) starts without an end. */
   unpairedEnds: number
   /** Rows still in flight. */
   inFlight: number
+  /** While running: requests in flight, recorded or not, by the driver's count. */
+  outstanding: number
   storeBytes: number
   budgetBytes: number
   ringUsed: number
@@ -94,12 +108,22 @@ export interface Names {
   details: [number, string][]
 }
 
+/** The oldest requests that have not ended, oldest first. */
+export interface InFlightList {
+  /** Time of the reading. */
+  at: Ticks
+  /** How many there are in all. */
+  total: number
+  requests: (RequestInFlight & { driverName: string; processName: string })[]
+}
+
 export type ServerMessage =
   | { type: 'hello'; wire: number; version: string }
   | { type: 'state'; state: SessionState }
   | { type: 'drivers'; drivers: DriverEntry[] }
   | { type: 'tick'; tick: Tick }
   | { type: 'names'; names: Names }
+  | { type: 'inFlight'; list: InFlightList }
   | { type: 'detail'; stamp: number; detail: RowDetail | null }
   /** The view's filter could not be understood; the earlier one stays in force. Offsets into the filter text. */
   | { type: 'filterError'; filter: string; message: string; start: number; end: number }

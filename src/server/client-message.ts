@@ -2,7 +2,9 @@
 //
 // The other end is our own page, but a version may be older, and a bug there must not become a crash here.
 
-import type { RowId } from '../protocol/ids.ts'
+import type { CaptureSettings, Choice } from '../protocol/capture-settings.ts'
+import type { FunctionIndex, RowId } from '../protocol/ids.ts'
+import { FUNCTION_COUNT, MAX_PREDICATE_ENTRIES, MAX_SNAP_LENGTH } from '../protocol/layout.ts'
 import type { ClientMessage, Sort } from '../protocol/wire.ts'
 
 /** More rows than any screen shows; bounds the work that one message can ask for. */
@@ -28,8 +30,12 @@ export function parseClientMessage(text: string): ClientMessage {
     case 'stop':
     case 'clear':
     case 'stopRecord':
+    case 'inFlight':
       return { type }
     case 'addDriver':
+      return { type, name: fields.text('name'), force: fields.flag('force') }
+    case 'configure':
+      return { type, settings: fields.settings('settings') }
     case 'removeDriver':
       return { type, name: fields.text('name') }
     case 'record':
@@ -64,10 +70,13 @@ class Fields {
     return value
   }
 
-  count(name: string): number {
+  count(name: string, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#fields[name]
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
-      throw this.#bad(name, 'a whole number')
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > most)
+      throw this.#bad(
+        name,
+        most < Number.MAX_SAFE_INTEGER ? `a whole number up to ${most}` : 'a whole number',
+      )
     return value
   }
 
@@ -82,6 +91,43 @@ class Fields {
     if (value === null) return null
     const sort = new Fields(value)
     return { field: sort.text('field'), descending: sort.flag('descending') }
+  }
+
+  settings(name: string): CaptureSettings {
+    const settings = new Fields(this.#fields[name])
+    const predicates = new Fields(settings.#fields.predicates)
+    return {
+      predicates: {
+        functions: predicates.#choice(
+          'functions',
+          FUNCTION_COUNT - 1,
+          FUNCTION_COUNT,
+        ) as Choice<FunctionIndex>,
+        processes: predicates.#choice('processes', 0xffffffff, MAX_PREDICATE_ENTRIES),
+        codes: predicates.#choice('codes', 0xffffffff, MAX_PREDICATE_ENTRIES),
+        errorsOnly: predicates.flag('errorsOnly'),
+        minimumLatencyNs: predicates.#amount('minimumLatencyNs'),
+        sampleEvery: predicates.count('sampleEvery', 0xffffffff),
+        ownProcesses: predicates.flag('ownProcesses'),
+      },
+      inputSnapLength: settings.count('inputSnapLength', MAX_SNAP_LENGTH),
+      outputSnapLength: settings.count('outputSnapLength', MAX_SNAP_LENGTH),
+    }
+  }
+
+  #choice(name: string, largest: number, most: number): Choice<number> {
+    const choice = new Fields(this.#fields[name])
+    const { mode, values } = choice.#fields
+    if (mode !== 'any' && mode !== 'only' && mode !== 'allBut') throw this.#bad(name, 'a choice')
+    if (!Array.isArray(values) || values.length > most) throw this.#bad(name, `a choice of up to ${most}`)
+    const numbers = new Fields(values)
+    return { mode, values: values.map((_, index) => numbers.count(String(index), largest)) }
+  }
+
+  #amount(name: string): number {
+    const value = this.#fields[name]
+    if (typeof value !== 'number' || !(value >= 0 && value <= 1e18)) throw this.#bad(name, 'an amount')
+    return value
   }
 
   #bad(name: string, wanted: string): BadMessage {

@@ -96,7 +96,7 @@ class Connection {
         this.#driversAsked = true
         return this.#sendDriverList()
       case 'addDriver':
-        return this.#subject.addDriver(message.name)
+        return this.#subject.addDriver(message.name, message.force)
       case 'removeDriver':
         return this.#subject.removeDriver(message.name)
       case 'start':
@@ -105,6 +105,10 @@ class Connection {
         return this.#subject.stop()
       case 'clear':
         return this.#subject.clear()
+      case 'configure':
+        return this.#subject.configure(message.settings)
+      case 'inFlight':
+        return this.#send({ type: 'inFlight', list: this.#subject.inFlight() })
       case 'record':
         return this.#subject.record(message.path)
       case 'stopRecord':
@@ -173,7 +177,7 @@ class Connection {
     if (this.#beats++ % TICK_EVERY === 0) this.#sendTick()
   }
 
-  /** A start or a clear has begun another capture: the same view of that one, and its names anew. */
+  /** A start has begun another capture: the same view of that one, and its names anew. */
   #followCapture(): void {
     if (this.#capture === this.#subject.capture) return
     this.#capture = this.#subject.capture
@@ -227,7 +231,7 @@ class Connection {
     const tick: Tick = {
       ...this.#subject.gauges(),
       rows: this.#capture.rowCount,
-      firstRow: this.#capture.firstRow,
+      evictedRows: this.#capture.evictedRows,
       shown: this.#view.shown,
       unpairedEnds: this.#capture.unpairedEnds + (this.#capture.ended ? this.#capture.inFlight : 0),
       inFlight: this.#capture.inFlight,

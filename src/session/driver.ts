@@ -1,6 +1,7 @@
 // driver.ts: the driver's control calls with types, and its refusals as sentences that say what to do.
 
 import type { NativeSource } from '../../addon/binding.ts'
+import type { CapturePredicates } from '../protocol/capture-settings.ts'
 import {
   ADD_DRIVER_REPLY_BYTES,
   type AddedDriver,
@@ -9,16 +10,20 @@ import {
   decodeAddDriver,
   decodeCounters,
   decodeHello,
+  decodeInFlight,
   decodeList,
   decodeRemoveDriver,
   encodeAddDriver,
   encodeHello,
+  encodePredicates,
   encodeRemoveDriver,
   encodeStart,
   HELLO_REPLY_BYTES,
   type Hello,
   type HookedDriverState,
   helloRefusal,
+  type InFlightState,
+  inFlightBytes,
   listBytes,
   REMOVE_DRIVER_REPLY_BYTES,
   type RemovedDriver,
@@ -32,10 +37,15 @@ export class DriverRefusal extends Error {
   override readonly name = 'DriverRefusal'
 }
 
+/** Requests in flight that are asked for at first, and at most: 3 MB. */
+const IN_FLIGHT_ROOM = 1024
+const MOST_IN_FLIGHT = 65536
+
 export class Driver {
   readonly hello: Hello
   #source: NativeSource
   #countersRoom = 4 * FUNCTION_COUNT
+  #inFlightRoom = IN_FLIGHT_ROOM
 
   /** Greets the driver. Throws a DriverRefusal when it is of another version. */
   constructor(source: NativeSource) {
@@ -80,6 +90,23 @@ export class Driver {
       )
       if (counters.functionsTotal <= counters.functions.length) return counters
       this.#countersRoom = counters.functionsTotal + FUNCTION_COUNT
+    }
+  }
+
+  setPredicates(predicates: CapturePredicates): void {
+    const request = encodePredicates(predicates, this.hello.ticksPerSecond)
+    this.#call('Capture options', ControlCode.SetPredicates, request, 0)
+  }
+
+  /** All requests in flight, as far as there are not absurdly many. */
+  inFlight(): InFlightState {
+    for (;;) {
+      const room = this.#inFlightRoom
+      const state = decodeInFlight(
+        this.#call('Requests in flight', ControlCode.GetInFlight, null, inFlightBytes(room)),
+      )
+      if (state.total <= state.requests.length || room === MOST_IN_FLIGHT) return state
+      this.#inFlightRoom = Math.min(2 * state.total, MOST_IN_FLIGHT)
     }
   }
 
@@ -130,6 +157,11 @@ const REFUSALS: Record<number, Record<number, string>> = {
     [0xc0000106, 206, 'the name is too long.'],
     [0xc000009a, 1450, 'no more drivers can be hooked; remove one first.'],
   ]),
+  [ControlCode.SetPredicates]: advice([
+    [0xc0000010, 1, 'this driver cannot choose which requests it records; update it.'],
+    [0xc000000d, 87, 'a number is out of range.'],
+  ]),
+  [ControlCode.GetInFlight]: advice([[0xc0000010, 1, 'this driver does not list them; update it.']]),
   [ControlCode.RemoveDriver]: advice([[0xc0000225, 1168, 'it is not hooked.']]),
   [ControlCode.Start]: advice([
     [0xc0000184, 22, 'a capture is running already; stop it first.'],

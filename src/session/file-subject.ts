@@ -3,6 +3,7 @@
 import { basename } from 'node:path'
 import type { CaptureInfo } from '../formats/capture-info.ts'
 import type { Capture } from '../model/capture.ts'
+import { DEFAULT_SETTINGS } from '../protocol/capture-settings.ts'
 import { LATENCY_BUCKETS } from '../protocol/layout.ts'
 import type { DriverEntry, SessionState } from '../protocol/wire.ts'
 import { loadCaptureFile } from './capture-file.ts'
@@ -38,6 +39,8 @@ class FileSubject implements Subject {
       running: false,
       drivers: [...this.capture.drivers].map(([driverId, name]) => ({ name, driverId })),
       recording: '',
+      settings: DEFAULT_SETTINGS,
+      recordedOnly: this.#info.recordedOnly,
       driverVersion: '',
       ticksPerSecond,
       anchorTicks,
@@ -75,6 +78,12 @@ class FileSubject implements Subject {
   clear(): never {
     throw notLive()
   }
+  configure(): never {
+    throw notLive()
+  }
+  inFlight(): never {
+    throw notLive()
+  }
   record(): Promise<void> {
     return Promise.reject(notLive())
   }
@@ -104,6 +113,9 @@ function finalGauges(info: CaptureInfo, capture: Capture): Gauges {
     droppedStarts: losses.starts,
     droppedEnds: losses.ends,
     droppedOthers: losses.others,
+    filtered: 0,
+    sampledOut: 0,
+    outstanding: 0,
     ringUsed: 0,
     ringSize: 0,
     recordedBytes: 0,

@@ -4,7 +4,7 @@
 // and the driver counts what it drops: the only place where anything may be lost. A disk that fails ends the
 // recording, not the session; what had been written whole remains and can be read.
 
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
 import type { CaptureInfo } from '../formats/capture-info.ts'
 import { PcapngWriter } from '../formats/pcapng-writer.ts'
 
@@ -98,6 +98,21 @@ export class Recorder {
     if (!this.#failed) this.#enqueue(this.#writer.statistics())
     await this.#writing
     await this.#file.close().catch((error) => this.#fail(error))
+  }
+
+  /** From here on other requests are recorded; see PcapngWriter. */
+  recordedOnly(words: string): void {
+    if (!this.#failed && !this.#closing) this.#enqueue(this.#writer.recordedOnly(words))
+  }
+
+  /** Closes the file and removes it: nothing was recorded. What is no ordinary file stays. */
+  async discard(): Promise<void> {
+    const isFile = await this.#file.stat().then(
+      (status) => status.isFile(),
+      () => false,
+    )
+    await this.finish()
+    if (isFile) await unlink(this.path).catch(() => {})
   }
 
   #enqueue(bytes: Uint8Array): void {

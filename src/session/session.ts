@@ -8,19 +8,26 @@ import os from 'node:os'
 import { resolve } from 'node:path'
 import type { NativeSource, ProcessListing, SimOptions } from '../../addon/binding.ts'
 import type { CaptureInfo } from '../formats/capture-info.ts'
+import { describePredicates } from '../formats/predicates.ts'
+import { type DriverProtection, driverProtection } from '../formats/protected-drivers.ts'
 import { Capture } from '../model/capture.ts'
+import {
+  type CapturePredicates,
+  type CaptureSettings,
+  DEFAULT_PREDICATES,
+  DEFAULT_SETTINGS,
+} from '../protocol/capture-settings.ts'
 import type { AddedDriver, Counters } from '../protocol/control.ts'
 import type { DriverId, Ticks } from '../protocol/ids.ts'
 import {
   DEFAULT_RING_BYTES,
-  DEFAULT_SNAP_LENGTH,
   HookState,
   KernelKind,
   LATENCY_BUCKETS,
   ProcessEvent,
 } from '../protocol/layout.ts'
 import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
-import type { DriverEntry, SessionState } from '../protocol/wire.ts'
+import type { DriverEntry, InFlightList, SessionState } from '../protocol/wire.ts'
 import { Driver } from './driver.ts'
 import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
@@ -28,6 +35,9 @@ import { SlotRing } from './slot-ring.ts'
 import type { Gauges, Subject, SubjectEvents } from './subject.ts'
 
 export const DEFAULT_BUDGET_BYTES = 512 << 20
+
+/** Of the requests in flight, so many are listed: the oldest. */
+const IN_FLIGHT_LISTED = 200
 
 const COUNTERS_INTERVAL_MS = 100
 const HOOKS_INTERVAL_MS = 1000
@@ -38,8 +48,7 @@ export interface SessionOptions {
   version: string
   budgetBytes?: number
   ringBytes?: number
-  inputSnapLength?: number
-  outputSnapLength?: number
+  settings?: CaptureSettings
   /** The simulator's callers; null on a device. */
   traffic: SimOptions | null
 }
@@ -48,6 +57,9 @@ export interface SessionOptions {
 export class SessionError extends Error {
   override readonly name = 'SessionError'
 }
+
+/** A driver that had better not be hooked; forcing is up to the user. */
+export class ProtectedDriverError extends SessionError {}
 
 interface Hook extends AddedDriver {
   name: string
@@ -59,6 +71,9 @@ export class Session implements Subject {
   readonly driver: Driver
   #source: NativeSource
   #options: SessionOptions
+  #settings: CaptureSettings
+  /** Those that the driver has. */
+  #predicates: CapturePredicates = DEFAULT_PREDICATES
   #capture: Capture
   #hooks: Hook[] = []
   #phase: Phase = 'idle'
@@ -77,8 +92,10 @@ export class Session implements Subject {
   constructor(source: NativeSource, options: SessionOptions) {
     this.#source = source
     this.#options = options
+    this.#settings = options.settings ?? DEFAULT_SETTINGS
     try {
       this.driver = new Driver(source)
+      this.#applyPredicates()
     } catch (error) {
       source.close()
       throw error
@@ -111,6 +128,8 @@ export class Session implements Subject {
       running: this.running,
       drivers: this.#hooks.map(({ name, driverId }) => ({ name, driverId })),
       recording: this.#recorder?.path ?? '',
+      settings: this.#settings,
+      recordedOnly: describePredicates(this.#predicates),
       driverVersion,
       ticksPerSecond,
       anchorTicks,
@@ -140,6 +159,9 @@ export class Session implements Subject {
       droppedStarts: drops.starts,
       droppedEnds: drops.ends,
       droppedOthers: drops.others,
+      filtered: counters?.filteredStarts ?? 0,
+      sampledOut: counters?.sampledOut ?? 0,
+      outstanding: this.running ? (counters?.outstanding ?? 0) : 0,
       ringUsed: counters?.ringUsed ?? 0,
       ringSize: counters?.ringSize ?? 0,
       recordedBytes: this.recordedBytes,
@@ -155,12 +177,20 @@ export class Session implements Subject {
     return hookableDrivers(this.#source).map((driver) => ({
       ...driver,
       hooked: this.#hooks.some((hook) => sameDriverName(hook.name, driver.name)),
-      warning: '',
+      warning: this.warningOf(driver.name),
     }))
   }
 
-  addDriver(name: string): void {
+  /** Why it is not a good idea to hook a driver, or ''. */
+  warningOf(name: string): string {
+    return this.#protection(driverObjectName(name))?.warning ?? ''
+  }
+
+  /** Refuses one that PatchGuard is known to check, unless forced to. */
+  addDriver(name: string, force = false): void {
     const objectName = driverObjectName(name)
+    const protection = this.#protection(objectName)
+    if (protection?.known && !force) throw new ProtectedDriverError(`${objectName}: ${protection.warning}`)
     const hook = { ...this.driver.addDriver(objectName), name: objectName }
     this.#hooks.push(hook)
     // The driver writes this record too, if it captures; but one that was hooked before Start, or before a recording
@@ -188,12 +218,13 @@ export class Session implements Subject {
       throw new SessionError('The capture is still stopping; try again in a moment.')
     if (this.#phase === 'running') throw new SessionError('A capture is running already.')
     if (this.#hooks.length === 0) throw new SessionError('No driver is selected: add one first.')
-    const { ringBytes, inputSnapLength, outputSnapLength, traffic } = this.#options
+    const { ringBytes, traffic } = this.#options
+    const { inputSnapLength, outputSnapLength } = this.#settings
     const before = this.#now()
     this.driver.start({
       ringBytes: ringBytes ?? DEFAULT_RING_BYTES,
-      inputSnapLength: inputSnapLength ?? DEFAULT_SNAP_LENGTH,
-      outputSnapLength: outputSnapLength ?? DEFAULT_SNAP_LENGTH,
+      inputSnapLength,
+      outputSnapLength,
     })
     this.#phase = 'running'
     this.#capture = this.#newCapture()
@@ -219,10 +250,36 @@ export class Session implements Subject {
     return this.#stopped
   }
 
-  clear(): void {
-    this.#capture = this.#newCapture()
-    for (const hook of this.#hooks) this.#capture.ingest(encodeDriverHooked(hook, this.#now()))
+  /** Which requests are recorded, from now on; how much of each, from the next start on. */
+  configure(settings: CaptureSettings): void {
+    const before = this.#settings
+    this.#settings = settings
+    try {
+      this.#applyPredicates()
+    } catch (error) {
+      this.#settings = before
+      throw error
+    }
     this.#changed()
+  }
+
+  /** The oldest requests that have not ended, recorded or not. */
+  inFlight(): InFlightList {
+    const { at, total, requests } = this.driver.inFlight()
+    const oldest = requests.toSorted((a, b) => a.arrival - b.arrival).slice(0, IN_FLIGHT_LISTED)
+    return {
+      at,
+      total,
+      requests: oldest.map((request) => ({
+        ...request,
+        driverName: this.#capture.driverName(request.driverId),
+        processName: this.#capture.processes.nameAt(request.processId, request.arrival),
+      })),
+    }
+  }
+
+  clear(): void {
+    this.#capture.clear()
   }
 
   /** From now on, or from the next start on. Refuses to overwrite. */
@@ -263,6 +320,14 @@ export class Session implements Subject {
     await recorder.finish()
     this.#recordedBytes = recorder.writtenBytes
     this.#changed()
+  }
+
+  /** As `stopRecord`, for a recording that never began: nothing of it stays. */
+  async discardRecord(): Promise<void> {
+    const recorder = this.#recorder
+    if (!recorder) return
+    this.#dropRecorder()
+    await recorder.discard()
   }
 
   /** Sim only: what the simulated callers say they have issued, by driver. */
@@ -384,6 +449,22 @@ export class Session implements Subject {
     this.#changed()
   }
 
+  /** Tells the driver, if it does not have them already: an older one need not know of predicates at all. */
+  #applyPredicates(): void {
+    const { predicates } = this.#settings
+    if (JSON.stringify(predicates) === JSON.stringify(this.#predicates)) return
+    this.driver.setPredicates(predicates)
+    const before = describePredicates(this.#predicates)
+    this.#predicates = predicates
+    const words = describePredicates(predicates)
+    if (words !== before) this.#recorder?.recordedOnly(words)
+  }
+
+  /** Only NT has PatchGuard. */
+  #protection(objectName: string): DriverProtection | null {
+    return this.driver.hello.kernel === KernelKind.Nt ? driverProtection(objectName) : null
+  }
+
   #newCapture(): Capture {
     const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
     const budgetBytes = this.#options.budgetBytes ?? DEFAULT_BUDGET_BYTES
@@ -400,6 +481,7 @@ export class Session implements Subject {
       os: this.#sourceLabel(),
       application: `DriverMon ${this.#options.version}`,
       source: this.#options.traffic ? 'sim' : 'device',
+      recordedOnly: describePredicates(this.#predicates),
     }
   }
 

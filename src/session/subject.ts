@@ -1,7 +1,8 @@
 // subject.ts: what a server shows: a live session, or a file that was opened. The server need not know which.
 
 import type { Capture } from '../model/capture.ts'
-import type { DriverEntry, SessionState, Tick } from '../protocol/wire.ts'
+import type { CaptureSettings } from '../protocol/capture-settings.ts'
+import type { DriverEntry, InFlightList, SessionState, Tick } from '../protocol/wire.ts'
 
 /** The part of a Tick that comes from the driver's counters and the recorder; the rest is the capture's. */
 export type Gauges = Pick<
@@ -12,6 +13,9 @@ export type Gauges = Pick<
   | 'droppedStarts'
   | 'droppedEnds'
   | 'droppedOthers'
+  | 'filtered'
+  | 'sampledOut'
+  | 'outstanding'
   | 'ringUsed'
   | 'ringSize'
   | 'recordedBytes'
@@ -27,17 +31,21 @@ export interface SubjectEvents {
 /** Commands throw (or reject) with a message for people. */
 export interface Subject {
   state(): SessionState
-  /** Another object after each start and clear. */
+  /** Another object after each start. */
   readonly capture: Capture
   gauges(): Gauges
   /** Until the result is called. */
   subscribe(events: SubjectEvents): () => void
   drivers(): DriverEntry[]
-  addDriver(name: string): void
+  /** Throws for a driver that PatchGuard is known to check, unless forced to. */
+  addDriver(name: string, force?: boolean): void
   removeDriver(name: string): void
   start(): void
   stop(): Promise<void>
   clear(): void
+  configure(settings: CaptureSettings): void
+  /** The oldest requests that have not ended. */
+  inFlight(): InFlightList
   record(path: string): Promise<void>
   stopRecord(): Promise<void>
 }

@@ -8,10 +8,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { describePredicates } from '../../src/formats/predicates.ts'
+import { DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
 import { LATENCY_BUCKETS, MAJOR_FUNCTION_COUNT, RequestFlags } from '../../src/protocol/layout.ts'
 import {
   type ClientMessage,
+  type InFlightList,
   ROW_BYTES,
   type RowDetail,
   RowState,
@@ -197,6 +200,10 @@ class Machine {
   now = 0
   rows: number
   recording = ''
+  settings = DEFAULT_SETTINGS
+  get recordedOnly(): string {
+    return describePredicates(this.settings.predicates)
+  }
   readonly counters = new Map<number, [number, number, number, number, number]>()
   readonly latency = new Array<number>(LATENCY_BUCKETS).fill(0)
   private owed = 0
@@ -253,6 +260,8 @@ class Machine {
       running: this.running,
       drivers: this.drivers.map((name, i) => ({ name, driverId: (i + 1) as DriverId })),
       recording: this.recording,
+      settings: this.settings,
+      recordedOnly: this.recordedOnly,
       driverVersion: '1.0.0',
       ticksPerSecond: TICKS_PER_SECOND,
       anchorTicks: 0 as Ticks,
@@ -271,11 +280,14 @@ class Machine {
       functions,
       latency: [...this.latency],
       rows: this.rows,
-      firstRow: 0 as RowId,
+      evictedRows: 0,
       shown,
       droppedStarts: [0, 0, 0, 0, 0],
       droppedEnds: [0, 0, 0, 0, 0],
       droppedOthers: 0,
+      filtered: this.recordedOnly ? this.rows * 9 : 0,
+      sampledOut: 0,
+      outstanding: this.running ? 3 : 0,
       unpairedEnds: 0,
       inFlight: this.running ? 3 : 0,
       storeBytes: this.rows * 64,
@@ -283,6 +295,32 @@ class Machine {
       ringUsed: 70_000,
       ringSize: 2 ** 23,
       recordedBytes: this.recording ? this.rows * 100 : 0,
+    }
+  }
+
+  /** Three stuck reads, whatever the rows say. */
+  inFlightList(): InFlightList {
+    const stuck: [string, number, number][] = [
+      ['System', 4, 93],
+      ['chrome.exe', 5120, 4.2],
+      ['sqlservr.exe', 2044, 0.0031],
+    ]
+    return {
+      at: this.now as Ticks,
+      total: stuck.length,
+      requests: stuck.map(([processName, processId, seconds], i) => ({
+        requestId: i + 1,
+        arrival: (this.now - seconds * TICKS_PER_SECOND) as Ticks,
+        driverId: 1 as DriverId,
+        driverName: this.drivers[0] ?? '',
+        processId,
+        threadId: processId + 4,
+        processName,
+        function: 14 as FunctionIndex,
+        minor: 0,
+        code: 0x12017,
+        held: i === 0,
+      })),
     }
   }
 
@@ -423,6 +461,12 @@ class Client {
       case 'clear':
         machine.rows = 0
         break
+      case 'configure':
+        machine.settings = message.settings
+        break
+      case 'inFlight':
+        this.send({ type: 'inFlight', list: machine.inFlightList() })
+        return
       case 'record':
         machine.recording = message.path
         break

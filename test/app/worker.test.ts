@@ -6,7 +6,7 @@ import { Bins } from '../../app/worker/bins.ts'
 import { bucketBegin, percentile } from '../../app/worker/latency.ts'
 import { Metrics } from '../../app/worker/metrics.ts'
 import { RowCache } from '../../app/worker/row-cache.ts'
-import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
+import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
 import { LATENCY_BUCKETS, MAJOR_FUNCTION_COUNT, RequestFlags } from '../../src/protocol/layout.ts'
 import { ROW_BYTES, RowState, type Tick, WINDOW_HEADER_BYTES, WINDOW_MAGIC } from '../../src/protocol/wire.ts'
 
@@ -179,11 +179,14 @@ describe('Metrics', () => {
       ]),
       latency,
       rows: 0,
-      firstRow: 0 as RowId,
+      evictedRows: 0,
       shown: 0,
       droppedStarts: [],
       droppedEnds: [],
       droppedOthers: 0,
+      filtered: 0,
+      sampledOut: 0,
+      outstanding: 0,
       unpairedEnds: 0,
       inFlight: 0,
       storeBytes: 0,

@@ -21,6 +21,7 @@ const INFO = {
   os: 'bench',
   application: 'DriverMon bench',
   source: 'sim' as const,
+  recordedOnly: '',
 }
 
 export async function benchDisk(quick: boolean): Promise<Figure[]> {

@@ -4,6 +4,7 @@
 // the pump and the store. So what is found at full speed is the sum of all of them, not the store's limit.
 
 import { loadBinding } from '../../addon/load.ts'
+import { DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import { lostRecords } from '../../src/protocol/records.ts'
 import { Session } from '../../src/session/session.ts'
 import type { Figure } from './figure.ts'
@@ -29,8 +30,7 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
   const session = new Session(loadBinding().openSim(), {
     version: 'bench',
     budgetBytes: 1 << 30,
-    inputSnapLength: 0,
-    outputSnapLength: 0,
+    settings: { ...DEFAULT_SETTINGS, inputSnapLength: 0, outputSnapLength: 0 },
     traffic: { seed: 1, rate, count: 0 },
   })
   for (const driver of SIM_DRIVERS) session.addDriver(driver)

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
+import { KernelKind } from '../../src/protocol/layout.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
 import { type FakeWorld, fakeWorld } from './fake-io.ts'
 
@@ -303,6 +304,68 @@ describe('drivermon record', () => {
     expect(world.err).toMatch(/^drivermon: \\Driver\\nosuch: there is no such driver\..*\n$/)
     expect(existsSync(file)).toBe(false)
     expect(world.source.closed).toBe(true)
+  })
+
+  it('leaves no file when it cannot start, but one that is no ordinary file', async () => {
+    const world = fakeWorld({ startStatus: 0xc000009a })
+    expect(await world.run('record', '--driver', 'AFD', '--out', file)).toBe(1)
+    expect(world.err).toMatch(/^drivermon: Start: there is not enough memory for the rings.*\n$/)
+    expect(existsSync(file)).toBe(false)
+    const other = fakeWorld({ startStatus: 0xc000009a })
+    expect(await other.run('record', '--driver', 'AFD', '--out', '/dev/null', '--force')).toBe(1)
+    expect(existsSync('/dev/null')).toBe(true)
+  })
+
+  it('accounts for what capture options kept out, and the file says which', async () => {
+    const world = fakeWorld()
+    await world.run(
+      ...['record', '--driver', 'AFD', '--out', file, '--count', '100', '--rate', 'max', '--json'],
+      ...['--sample', '7', '--snaplen', '64'],
+    )
+    const summary = JSON.parse(world.out) as Summary
+    expect(summary).toMatchObject({ issued: 50, filtered: 0 })
+    expect(summary.sampledOut).toBeGreaterThan(0)
+    expect(summary.requests + summary.sampledOut!).toBe(50)
+    expect(readFileSync(file, 'latin1')).toContain('DriverMon records only: 1 in 7')
+  })
+
+  it('says nothing of capture options where there are none', async () => {
+    const summary = await recorded()
+    expect(summary).not.toHaveProperty('filtered')
+    expect(fakeWorld().source.calls).not.toContain('setPredicates')
+  })
+
+  it.each([
+    [['--only-function', 'RAED'], /there is no function "RAED"/i],
+    [['--only-function', 'READ', '--not-function', 'WRITE'], /cannot be used with/],
+    [['--pid', 'chrome'], /"chrome" is no process id/],
+    [['--ioctl', 'nonsense'], /"nonsense" is no control code/],
+    [['--min-latency', '5'], /"5" is no duration/],
+    [['--sample', '0'], /whole number from 1/],
+    [['--input-snaplen', '65537'], /whole number from 0 to 65536/],
+  ])('refuses %j in one line', async (args, message) => {
+    const world = fakeWorld()
+    expect(await world.run('record', '--driver', 'AFD', '--out', file, ...args)).toBe(2)
+    expect(world.err).toMatch(message)
+    expect(world.err).toMatch(/^drivermon: [^\n]*\n$/)
+    expect(existsSync(file)).toBe(false)
+  })
+
+  it('hooks a driver that PatchGuard checks only when forced to, and warns of one that it may check', async () => {
+    const args = ['record', '--source', 'device', '--out', file, '--duration', '0.01', '--json', '--driver']
+    const refused = fakeWorld({ kernel: KernelKind.Nt })
+    expect(await refused.run(...args, '\\FileSystem\\Ntfs')).toBe(1)
+    expect(refused.err).toMatch(/^drivermon: \\FileSystem\\Ntfs: PatchGuard checks .* --force-hook [^\n]*\n$/)
+    expect(refused.source.calls).not.toContain('addDriver')
+    const forced = fakeWorld({ kernel: KernelKind.Nt })
+    await forced.run(...args, '\\FileSystem\\Ntfs', '--force-hook')
+    expect(forced.source.calls).toContain('addDriver')
+    const warned = fakeWorld({ kernel: KernelKind.Nt })
+    expect(await warned.run(...args, '\\FileSystem\\Npfs')).toBe(0)
+    expect(warned.err).toMatch(/Npfs: PatchGuard .* may check/)
+    const elsewhere = fakeWorld({ kernel: KernelKind.Wine })
+    expect(await elsewhere.run(...args, '\\FileSystem\\Npfs', '--force')).toBe(0)
+    expect(elsewhere.err).toBe('')
   })
 
   it.runIf(existsSync('/dev/full'))('fails when the disk is full', async () => {

@@ -23,6 +23,7 @@ const info: CaptureInfo = {
   os: 'Simulated kernel',
   application: 'DriverMon 0.1.0',
   source: 'sim',
+  recordedOnly: '',
 }
 
 function fileOf(records: readonly Uint8Array[], perBatch = 3): Uint8Array {

@@ -151,6 +151,18 @@ describe('pairing', () => {
     ])
     expect(['fellthrough', 'latency'].map((field) => request?.value(field))).toEqual([true, 4])
     expect(capture.stats()).toMatchObject([{ count: 1, fellThrough: 1, errors: 0, bytesOut: 0 }])
+    expect([capture.starts, capture.fellThrough]).toEqual([1, 1])
+  })
+
+  test('one that fell through is counted as such whichever record comes first, and only with its start', () => {
+    const capture = emptyCapture()
+    const flags = RequestFlags.FastIo
+    const ended = (id: number) =>
+      end({ id, at: 9, arrival: 5, major: 9, flags: flags | RequestFlags.FellThrough })
+    capture.ingest(concat([ended(1), ended(2)]))
+    expect([capture.starts, capture.fellThrough, capture.unpairedEnds]).toEqual([0, 0, 2])
+    capture.ingest(start({ id: 2, at: 5, major: 9, flags }))
+    expect([capture.starts, capture.fellThrough, capture.unpairedEnds]).toEqual([1, 1, 1])
   })
 
   test('ends without starts do not fill the memory, and leave rows each', () => {
@@ -272,6 +284,38 @@ describe('memory', () => {
     // One whose row is still there completes it.
     capture.ingest(end({ id: rows - 1, at: rows + 9, arrival: rows - 1 }))
     expect(capture.request(row(rows - 1))?.value('latency')).toBe(10)
+  })
+})
+
+describe('clear', () => {
+  test('forgets rows, and knows what is in flight', () => {
+    const capture = emptyCapture()
+    const views = ['', 'major == 14'].flatMap((filter) => [
+      capture.view(filter, null),
+      capture.view(filter, { field: 'latency', descending: false }),
+    ])
+    const shown = () => {
+      for (const view of views) view.advance()
+      return views.map((view) => view.shown)
+    }
+    capture.ingest(concat([start({ id: 1 }), end({ id: 2, at: 9 }), start({ id: 3 }), end({ id: 3 })]))
+    expect(shown()).toEqual([3, 3, 3, 3])
+    capture.clear()
+    expect(shown()).toEqual([0, 0, 0, 0])
+    expect([capture.rowCount, capture.evictedRows, capture.inFlight, capture.unpairedEnds]).toEqual([
+      0, 0, 0, 0,
+    ])
+    expect(capture.request(row(0))).toBeNull()
+    // The end of a request from before, and the start of an end from before, make no rows.
+    capture.ingest(
+      concat([end({ id: 1, at: 20 }), start({ id: 2 }), start({ id: 4 }), end({ id: 4, at: 7 })]),
+    )
+    expect(shown()).toEqual([1, 1, 1, 1])
+    expect([capture.rowCount, capture.evictedRows, capture.inFlight, capture.unpairedEnds]).toEqual([
+      1, 0, 0, 0,
+    ])
+    expect(capture.detail(capture.firstRow)?.requestId).toBe(4)
+    expect(capture.starts).toBe(4)
   })
 })
 

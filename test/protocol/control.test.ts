@@ -1,20 +1,23 @@
 // Control messages: bytes as driver/protocol/control.h lays them out, written here by hand, not by the code under test.
 
 import { describe, expect, test } from 'vitest'
+import { DEFAULT_PREDICATES } from '../../src/protocol/capture-settings.ts'
 import {
   ControlError,
   decodeAddDriver,
   decodeCounters,
   decodeHello,
+  decodeInFlight,
   decodeList,
   decodeRemoveDriver,
   encodeAddDriver,
   encodeHello,
+  encodePredicates,
   encodeRemoveDriver,
   encodeStart,
   helloRefusal,
 } from '../../src/protocol/control.ts'
-import type { DriverId } from '../../src/protocol/ids.ts'
+import type { DriverId, FunctionIndex } from '../../src/protocol/ids.ts'
 import { ABI_VERSION, LAYOUT_HASH } from '../../src/protocol/layout.ts'
 
 function bytes(size: number, fill: (view: DataView) => void): Uint8Array {
@@ -59,6 +62,45 @@ describe('requests', () => {
     expect([...message]).toEqual([0, 0, 0, 0, 4, 0, 0, 0, 0x5c, 0, 0x41, 0])
     expect(() => encodeAddDriver('')).toThrow(RangeError)
     expect(() => encodeAddDriver('x'.repeat(513))).toThrow(RangeError)
+  })
+
+  test('Predicates: default ones are all zero but for the sampling of each', () => {
+    const message = encodePredicates(DEFAULT_PREDICATES, 1e7)
+    expect(message.byteLength).toBe(816)
+    expect([...message.entries()].filter(([, byte]) => byte !== 0)).toEqual([[4, 1]])
+  })
+
+  test('Predicates', () => {
+    const view = new DataView(
+      encodePredicates(
+        {
+          functions: { mode: 'only', values: [3, 48] as FunctionIndex[] },
+          processes: { mode: 'allBut', values: [4, 0xfffffffc] },
+          codes: { mode: 'only', values: [0x12017] },
+          errorsOnly: true,
+          minimumLatencyNs: 1_000_050,
+          sampleEvery: 10,
+          ownProcesses: true,
+        },
+        1e7,
+      ).buffer,
+    )
+    const words = (...at: number[]) => at.map((each) => view.getUint32(each, true))
+    expect(words(0, 4, 24, 28)).toEqual([3, 10, 0, 0])
+    // Rounded up: a request of 10,000 ticks takes less than 1,000,050 ns.
+    expect(view.getBigUint64(8, true)).toBe(10_001n)
+    expect(view.getBigUint64(16, true)).toBe((1n << 48n) - 1n - 8n)
+    expect(words(32, 36, 40, 44)).toEqual([2, 2, 1, 1])
+    expect(words(304, 308, 312)).toEqual([4, 0xfffffffc, 0])
+    expect(words(560, 564)).toEqual([0x12017, 0])
+  })
+
+  test('Predicates that leave functions out', () => {
+    const functions = { mode: 'allBut', values: [0, 28] as FunctionIndex[] } as const
+    const message = encodePredicates({ ...DEFAULT_PREDICATES, functions }, 1e7)
+    expect(new DataView(message.buffer).getBigUint64(16, true)).toBe(1n | (1n << 28n))
+    const codes = { mode: 'only', values: Array.from({ length: 65 }, (_, i) => i) } as const
+    expect(() => encodePredicates({ ...DEFAULT_PREDICATES, codes }, 1e7)).toThrow(RangeError)
   })
 
   test('RemoveDriver', () => {
@@ -110,7 +152,7 @@ describe('replies', () => {
   })
 
   test('GetCounters', () => {
-    const reply = bytes(160 + 416, (view) => {
+    const reply = bytes(192 + 416, (view) => {
       for (const [index, at] of [0, 8, 16, 24, 32].entries()) view.setBigUint64(at, BigInt(index + 1), true)
       view.setBigUint64(40, 11n, true) // starts, ring full
       view.setBigUint64(72, 12n, true) // starts, completion quota
@@ -121,15 +163,18 @@ describe('replies', () => {
       view.setBigUint64(144, 17n, true)
       view.setUint32(152, 1, true)
       view.setUint32(156, 9, true)
-      view.setUint32(160, 3, true)
-      view.setUint32(164, 37, true)
-      for (let i = 0; i < 11; i++) view.setBigUint64(168 + 8 * i, BigInt(100 + i), true)
-      view.setBigUint64(160 + 96 + 8 * 39, 2n ** 52n, true)
+      for (const [index, at] of [160, 168, 176, 184].entries())
+        view.setBigUint64(at, BigInt(index + 21), true)
+      view.setUint32(192, 3, true)
+      view.setUint32(196, 37, true)
+      for (let i = 0; i < 11; i++) view.setBigUint64(200 + 8 * i, BigInt(100 + i), true)
+      view.setBigUint64(192 + 96 + 8 * 39, 2n ** 52n, true)
     })
     const counters = decodeCounters(reply)
     expect(counters).toMatchObject({ at: 1, epoch: 2, offered: 3, written: 4, bytesWritten: 5 })
     expect(counters.drops).toEqual({ starts: [11, 0, 0, 0, 12], ends: [13, 0, 0, 0, 0], others: 14 })
     expect(counters).toMatchObject({ outstanding: 15, ringUsed: 16, ringSize: 17, functionsTotal: 9 })
+    expect(counters).toMatchObject({ filteredStarts: 21, sampledOut: 22, dropsFellThrough: 24 })
     expect(counters.functions).toHaveLength(1)
     expect(counters.functions[0]).toMatchObject({
       driverId: 3,
@@ -149,6 +194,35 @@ describe('replies', () => {
     expect(counters.functions[0].latency[39]).toBe(2 ** 52)
   })
 
+  test('GetInFlight', () => {
+    const reply = bytes(16 + 48, (view) => {
+      view.setBigUint64(0, 900n, true)
+      view.setUint32(8, 1, true)
+      view.setUint32(12, 7, true)
+      for (const [index, at] of [0, 8, 16].entries()) view.setBigUint64(16 + at, BigInt(index + 1), true)
+      for (const [index, at] of [24, 28, 32, 36].entries()) view.setUint32(16 + at, index + 11, true)
+      for (const [index, at] of [40, 41, 42, 43].entries()) view.setUint8(16 + at, index + 1)
+    })
+    expect(decodeInFlight(reply)).toEqual({
+      at: 900,
+      total: 7,
+      requests: [
+        {
+          requestId: 1,
+          arrival: 2,
+          driverId: 11,
+          processId: 12,
+          threadId: 13,
+          code: 14,
+          function: 29,
+          minor: 2,
+          held: true,
+        },
+      ],
+    })
+    expect(() => decodeInFlight(reply.subarray(0, 60))).toThrow(ControlError)
+  })
+
   test('List', () => {
     const reply = bytes(8 + 1056, (view) => {
       view.setUint32(0, 1, true)
@@ -163,7 +237,7 @@ describe('replies', () => {
   })
 
   test('that are too short are refused', () => {
-    const promised = bytes(160, (view) => view.setUint32(152, 1, true))
+    const promised = bytes(192, (view) => view.setUint32(152, 1, true))
     expect(() => decodeCounters(promised)).toThrow(ControlError)
     expect(() => decodeHello(new Uint8Array(55))).toThrow(ControlError)
     expect(() => decodeAddDriver(new Uint8Array(0))).toThrow(ControlError)

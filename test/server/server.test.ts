@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import {
   type ClientMessage,
   ROW_BYTES,
@@ -194,7 +195,7 @@ describe('the wire', () => {
     const page = await Page.open()
     page.send({ type: 'listDrivers' })
     expect((await page.next('drivers')).drivers.map((driver) => driver.hooked)).toEqual([false, false, false])
-    page.send({ type: 'addDriver', name: '\\Driver\\AFD' })
+    page.send({ type: 'addDriver', name: '\\Driver\\AFD', force: false })
     expect((await page.next('drivers')).drivers.find((driver) => driver.hooked)?.name).toBe('\\Driver\\AFD')
     page.send({ type: 'start' })
     await page.next('state', ({ state }) => state.running)
@@ -296,7 +297,35 @@ describe('the wire', () => {
     source.issue(40)
     await page.window((each) => shownIn(each) === 20)
     expect((await page.next('names')).names.drivers).toHaveLength(1)
+    await session.stop()
+    session.start()
+    source.issue(60)
+    await page.window((each) => shownIn(each) === 30)
     expect((await page.next('names')).names.drivers).toHaveLength(1)
+  })
+
+  it('chooses what is recorded, and says so', async () => {
+    const page = await Page.open()
+    const predicates = { ...DEFAULT_PREDICATES, sampleEvery: 5 }
+    page.send({ type: 'configure', settings: { ...DEFAULT_SETTINGS, predicates } })
+    const { state } = await page.next('state', (each) => each.state.recordedOnly !== '')
+    expect(state.recordedOnly).toBe('1 in 5')
+    expect(state.settings.predicates.sampleEvery).toBe(5)
+    session.addDriver('AFD')
+    session.start()
+    source.issue(20)
+    await page.next('tick', ({ tick }) => tick.sampledOut === 8 && tick.rows === 2)
+  })
+
+  it('lists requests in flight, the oldest first', async () => {
+    const page = await Page.open()
+    session.addDriver('AFD')
+    session.start()
+    page.send({ type: 'inFlight' })
+    const { list } = await page.next('inFlight')
+    expect(list.total).toBe(2)
+    expect(list.requests.map((each) => each.requestId)).toEqual([8, 9])
+    expect(list.requests[0]).toMatchObject({ driverName: '\\Driver\\AFD', function: 37, processId: 1208 })
   })
 
   it('records to a file, refuses to overwrite it, and stops', async () => {
@@ -320,9 +349,10 @@ describe('the wire', () => {
     ['no object', '7'],
     ['an unknown type', '{"type":"format c:"}'],
     ['a missing field', '{"type":"addDriver"}'],
+    ['settings that are none', '{"type":"configure","settings":{"predicates":{"functions":7}}}'],
     ['a wrong field', '{"type":"view","filter":"","sort":{"field":1},"first":0,"count":1,"follow":true}'],
     ['a negative row', '{"type":"detail","row":-1,"stamp":0}'],
-    ['an unknown driver', '{"type":"addDriver","name":"nosuch"}'],
+    ['an unknown driver', '{"type":"addDriver","name":"nosuch","force":false}'],
     [
       'a sort by nothing',
       '{"type":"view","filter":"","sort":{"field":"x","descending":true},"first":0,"count":1,"follow":true}',

@@ -15,12 +15,15 @@ import {
   HelloReply,
   HookedDriver,
   HookState,
+  InFlightReply,
+  InFlightRequest,
   KernelKind,
   LATENCY_BUCKETS,
   LAYOUT_HASH,
   ListReply,
   LossReason,
   LossRecord,
+  Predicates,
   RecordHeader,
   RecordType,
   RequestEnd,
@@ -50,6 +53,10 @@ const PROCESSES: ProcessListing[] = [
 export interface FakeOptions {
   /** What Hello says; another one is refused. */
   abiVersion?: number
+  /** NTSTATUS with which Start fails. */
+  startStatus?: number
+  /** What Hello says it is. */
+  kernel?: number
   /** Bytes that fit into the ring before records are dropped. */
   ringBytes?: number
 }
@@ -91,6 +98,8 @@ export class FakeSource implements NativeSource {
   #sequence = 0
   #dropped = { starts: 0, ends: 0 }
   #unreported = { starts: 0, ends: 0 }
+  #sampleEvery = 1
+  #sampledOut = 0
   #offered = 0
   #written = 0
   #totals = new Map<string, FunctionTotals>()
@@ -114,7 +123,13 @@ export class FakeSource implements NativeSource {
   #trafficTimer: NodeJS.Timeout | undefined
 
   constructor(options: FakeOptions = {}) {
-    this.#options = { abiVersion: ABI_VERSION, ringBytes: 1 << 20, ...options }
+    this.#options = {
+      abiVersion: ABI_VERSION,
+      ringBytes: 1 << 20,
+      kernel: KernelKind.Simulated,
+      startStatus: 0,
+      ...options,
+    }
   }
 
   control(code: number, input: Uint8Array | null, outputBytes: number): Uint8Array {
@@ -141,6 +156,7 @@ export class FakeSource implements NativeSource {
       case ControlCode.Start:
         this.calls.push('start')
         if (this.#capturing) throw driverError('capturing', 0xc0000184)
+        if (this.#options.startStatus !== 0) throw driverError('no start', this.#options.startStatus)
         this.#capturing = true
         this.#epoch++
         this.#ring = []
@@ -148,6 +164,7 @@ export class FakeSource implements NativeSource {
         this.#dropped = { starts: 0, ends: 0 }
         this.#unreported = { starts: 0, ends: 0 }
         this.#totals.clear()
+        this.#sampledOut = 0
         return output
       case ControlCode.Stop:
         this.calls.push('stop')
@@ -156,6 +173,15 @@ export class FakeSource implements NativeSource {
         return output
       case ControlCode.List:
         return this.#list(output, view)
+      case ControlCode.SetPredicates:
+        this.calls.push('setPredicates')
+        this.#sampleEvery = new DataView(input!.buffer, input!.byteOffset).getUint32(
+          Predicates.sampleEvery,
+          true,
+        )
+        return output
+      case ControlCode.GetInFlight:
+        return this.#inFlight(output, view)
       case ControlCode.GetCounters:
         return this.#counters(output, view)
       default:
@@ -264,7 +290,7 @@ export class FakeSource implements NativeSource {
     view.setUint32(HelloReply.layoutHash, LAYOUT_HASH, true)
     view.setUint32(HelloReply.accepted, accepted ? 1 : 0, true)
     view.setUint32(HelloReply.driverVersion, 0x000100, true)
-    view.setUint32(HelloReply.kernel, KernelKind.Simulated, true)
+    view.setUint32(HelloReply.kernel, this.#options.kernel, true)
     view.setUint32(HelloReply.processors, 1, true)
     view.setUint32(HelloReply.maxDrivers, 64, true)
     view.setBigUint64(HelloReply.frequency, BigInt(TICKS_PER_SECOND), true)
@@ -295,6 +321,24 @@ export class FakeSource implements NativeSource {
     return output.subarray(0, ListReply.bytes + this.#hooks.length * HookedDriver.bytes)
   }
 
+  /** Two requests that never end, the younger one first. */
+  #inFlight(output: Uint8Array, view: DataView): Uint8Array {
+    view.setBigUint64(InFlightReply.timestamp, BigInt(this.#ticks), true)
+    view.setUint32(InFlightReply.count, 2, true)
+    view.setUint32(InFlightReply.total, 2, true)
+    for (const i of [0, 1]) {
+      const at = InFlightReply.bytes + i * InFlightRequest.bytes
+      view.setBigUint64(at + InFlightRequest.requestId, BigInt(9 - i), true)
+      view.setBigUint64(at + InFlightRequest.arrival, BigInt(this.#ticks - 100 * (i + 1)), true)
+      view.setUint32(at + InFlightRequest.driverId, this.#hooks[0]?.id ?? 0, true)
+      view.setUint32(at + InFlightRequest.processId, PROCESSES[1].processId, true)
+      view.setUint32(at + InFlightRequest.code, IOCTL_AFD_RECV, true)
+      view.setUint8(at + InFlightRequest.major, i === 0 ? 14 : 9)
+      view.setUint8(at + InFlightRequest.fastIo, i)
+    }
+    return output.subarray(0, InFlightReply.bytes + 2 * InFlightRequest.bytes)
+  }
+
   #addDriver(input: Uint8Array, output: Uint8Array, view: DataView): Uint8Array {
     this.calls.push('addDriver')
     const name = Buffer.from(input.buffer, input.byteOffset + AddDriverRequest.bytes).toString('utf16le')
@@ -318,6 +362,7 @@ export class FakeSource implements NativeSource {
     view.setBigUint64(CountersReply.dropsEnd, BigInt(this.#dropped.ends), true)
     view.setBigUint64(CountersReply.ringUsed, BigInt(this.#ringUsed), true)
     view.setBigUint64(CountersReply.ringSize, BigInt(this.#options.ringBytes), true)
+    view.setBigUint64(CountersReply.sampledOut, BigInt(this.#sampledOut), true)
     view.setUint32(CountersReply.entriesTotal, this.#totals.size, true)
     let at: number = CountersReply.bytes
     let entries = 0
@@ -416,6 +461,10 @@ export class FakeSource implements NativeSource {
     totals.bytesIn += payload.length
     totals.latency[Math.floor(Math.log2(latency)) + 1]++
 
+    if (this.#sampleEvery > 1 && requestId % this.#sampleEvery !== 0) {
+      this.#sampledOut++
+      return
+    }
     const start = record(RecordType.RequestStart, RequestStart.bytes, payload)
     this.#header(start, hook.id, arrival)
     start.setBigUint64(RequestStart.requestId, BigInt(requestId), true)

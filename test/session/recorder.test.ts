@@ -19,6 +19,7 @@ const INFO: CaptureInfo = {
   os: 'test',
   application: 'test',
   source: 'sim',
+  recordedOnly: '',
 }
 /** A record of 64 KB. */
 const RECORD = encodeProcess({

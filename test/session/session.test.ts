@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Capture } from '../../src/model/capture.ts'
+import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
 import { DriverRefusal } from '../../src/session/driver.ts'
 import { Session, type SessionOptions } from '../../src/session/session.ts'
@@ -116,7 +117,8 @@ describe('Session', () => {
     source.issue(20)
     await session.stop()
     expect([...session.capture.drivers.values()]).toEqual(['\\Driver\\AFD'])
-    expect(rowsOf(session)).toBeGreaterThanOrEqual(10)
+    expect(session.capture.starts).toBe(15)
+    expect([session.capture.unpairedEnds, session.capture.inFlight]).toEqual([0, 0])
   })
 
   it('refuses a driver of another version, and says which side is older', () => {
@@ -164,6 +166,19 @@ describe('Session', () => {
     source.inject(new Uint8Array(64).fill(0xff))
     await until(() => !session.running)
     expect(problems).toEqual([expect.stringContaining('cannot be understood')])
+  })
+
+  it('tells the driver what to record only where that is not what it has', () => {
+    const { source, session } = open()
+    expect(source.calls).not.toContain('setPredicates')
+    const predicates = { ...DEFAULT_PREDICATES, sampleEvery: 3 }
+    session.configure({ ...DEFAULT_SETTINGS, predicates })
+    session.configure({ ...DEFAULT_SETTINGS, predicates, inputSnapLength: 9 })
+    expect(source.calls.filter((call) => call === 'setPredicates')).toHaveLength(1)
+    expect(session.state()).toMatchObject({ recordedOnly: '1 in 3', settings: { inputSnapLength: 9 } })
+    session.configure(DEFAULT_SETTINGS)
+    expect(session.state().recordedOnly).toBe('')
+    expect(source.calls.filter((call) => call === 'setPredicates')).toHaveLength(2)
   })
 
   it('notices that a driver has unloaded', async () => {
@@ -227,6 +242,22 @@ describe('Session, recording', () => {
       expect(request.text('driver')).toBe('\\Driver\\AFD')
       expect(request.text('process')).not.toBe('')
     }
+  })
+
+  it('says in the file what was recorded, and where that changed', async () => {
+    const { session } = open({ traffic: null })
+    const path = join(folder, 'x.pcapng')
+    session.addDriver('AFD')
+    const only = (sampleEvery: number) =>
+      session.configure({ ...DEFAULT_SETTINGS, predicates: { ...DEFAULT_PREDICATES, sampleEvery } })
+    only(2)
+    await session.record(path)
+    session.start()
+    only(3)
+    only(1)
+    await session.stop()
+    const { info } = await loadCaptureFile(path, { budgetBytes })
+    expect(info.recordedOnly).toBe('1 in 2, then 1 in 3, then all requests')
   })
 
   it.runIf(existsSync('/dev/full'))('goes on without the file when the disk is full', async () => {

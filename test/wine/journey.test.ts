@@ -251,6 +251,7 @@ function writeCapture(file: string, bytes: Buffer): void {
     os: 'Simulated kernel',
     application: 'DriverMon tests',
     source: 'sim',
+    recordedOnly: '',
   })
   writeFileSync(file, writer.header())
   appendFileSync(file, writer.write(bytes.subarray(HELLO_REPLY_BYTES)))
