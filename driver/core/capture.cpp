@@ -4,6 +4,7 @@
 namespace drivermon {
 
 NTSTATUS Capture::Initialize(const Platform& platform) {
+    filter.Initialize();
     return recorder.Initialize(platform);
 }
 
@@ -26,8 +27,29 @@ void Capture::Close() {
     recorder.DrainSections();
 }
 
-Context* Capture::Admit(Shard& shard, Watch* watch, uint8_t function, uint32_t bytesIn, IRP* irp,
-                        RequestStart* start) {
+NTSTATUS Capture::SetPredicates(const Predicates& predicates) {
+    if (!Filter::IsValid(predicates)) return STATUS_INVALID_PARAMETER;
+    if (Filter::HoldsStarts(predicates)) {
+        NTSTATUS status = heldStarts_.Initialize(recorder.platform());
+        if (!NT_SUCCESS(status)) return status;
+    }
+    filter.Set(predicates, recorder);
+    return STATUS_SUCCESS;
+}
+
+uint32_t Capture::InputRoom(const Verdict& verdict) const {
+    if (!verdict.Kept()) return 0;
+    uint32_t room = inputSnapLength();
+    return verdict.fate == Fate::kHeld && room > kMaxHeldInput ? kMaxHeldInput : room;
+}
+
+uint32_t Capture::OutputRoom(const Context& context, uint32_t status) const {
+    if (!context.verdict.Kept() || (context.held != nullptr && !context.verdict.PassesStatus(status))) return 0;
+    return outputSnapLength();
+}
+
+Context* Capture::Admit(Shard& shard, Watch* watch, const Verdict& verdict, uint8_t function, uint32_t bytesIn,
+                        IRP* irp, RequestStart* start) {
     FunctionCell& cell = watch->cells[shard.index].function[function];
     cell.Count(kArrivals);
     cell.Count(kBytesIn, bytesIn);
@@ -40,7 +62,7 @@ Context* Capture::Admit(Shard& shard, Watch* watch, uint8_t function, uint32_t b
     if (context == nullptr) {
         start->flags |= kRequestUncaptured;
         cell.Count(kUnseen);
-        shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
+        if (verdict.Kept()) shard.CountLoss(Offered::kEnd, kLossCompletionQuota);
         return nullptr;
     }
     context->epoch.StoreRelease(epoch());
@@ -54,11 +76,56 @@ Context* Capture::Admit(Shard& shard, Watch* watch, uint8_t function, uint32_t b
     context->kind.StoreRelease(static_cast<uint32_t>(start->major | start->minor << 8));
     context->function = function;
     context->startDropped = false;
+    context->verdict = verdict;
+    context->held = nullptr;
     return context;
 }
 
+void Capture::RecordStart(Section& section, Context* context, const Verdict& verdict, RequestStart* start,
+                          const Payload& payload) {
+    Shard& shard = section.shard();
+    if (verdict.fate == Fate::kFiltered) shard.totals.filteredStarts.AddByOwner(1);
+    if (verdict.fate == Fate::kSampledOut) shard.totals.sampledOut.AddByOwner(1);
+    if (!verdict.Kept()) return;
+
+    start->payloadLength = payload.length();
+    start->payloadTotal = payload.total();
+    start->flags |= payload.flags();
+    // What cannot be judged at its end, because that will not be seen, or because there is no place to wait in, is
+    // rather recorded than lost.
+    if (verdict.fate == Fate::kHeld && context != nullptr) {
+        bool whole;
+        context->held = heldStarts_.Hold(*start, payload, section.irql(), &whole);
+        if (context->held != nullptr) {
+            context->kind.StoreRelease(context->kind.LoadRelaxed() | 1u << 16);
+            uint32_t wanted = payload.total() < inputSnapLength() ? payload.total() : inputSnapLength();
+            if (!whole || (!payload.loss().missed && payload.length() < wanted)) {
+                shard.totals.heldInputTruncated.AddByOwner(1);
+            }
+            return;
+        }
+    }
+    payload.loss().Count(shard, Offered::kStart);
+    bool written = recorder.Write(shard, &start->header, sizeof(*start), payload.pieces(), payload.pieceCount(),
+                                  section.irql(), Offered::kStart);
+    if (context != nullptr) context->startDropped = !written;
+}
+
+// The start that was held, at last: with its own time, but in the ring of the processor where the request has ended.
+bool Capture::RecordHeld(Shard& shard, const HeldStart& held) {
+    RequestStart start = held.start;
+    Bytes input = {held.input != nullptr ? held.input->bytes : nullptr, start.payloadLength};
+    held.loss.Count(shard, Offered::kStart);
+    return recorder.Write(shard, &start.header, sizeof(start), &input, start.payloadLength != 0 ? 1 : 0, held.irql,
+                          Offered::kStart);
+}
+
 void Capture::RecordEnd(Section& section, Context& context, const Ending& ending, const Payload& payload) {
-    if (!recording() || context.epoch.LoadAcquire() != epoch()) return;
+    HeldStart* held = context.held;
+    if (!recording() || context.epoch.LoadAcquire() != epoch()) {
+        if (held != nullptr) heldStarts_.Release(held);
+        return;
+    }
     Shard& shard = section.shard();
     FunctionCell& cell = context.watch->cells[shard.index].function[context.function];
     uint64_t latency = ending.ticks - context.arrivalTicks.LoadAcquire();
@@ -67,15 +134,26 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     } else {
         cell.CountOutcome(ending.status, latency);
         if ((ending.flags & kRequestPended) != 0) cell.Count(kPended);
-        if ((ending.flags & kRequestFellThrough) != 0) {
-            cell.Count(kFellThrough);
-            if (context.startDropped) shard.totals.dropsFellThrough.AddByOwner(1);
-        }
+        if ((ending.flags & kRequestFellThrough) != 0) cell.Count(kFellThrough);
         if (context.informationIsBytes && static_cast<int32_t>(ending.status) >= 0 &&
             (ending.flags & kRequestFellThrough) == 0) {
             cell.Count(kBytesOut, ending.information);
         }
     }
+
+    if (!context.verdict.Kept()) return;
+    bool startDropped = context.startDropped;
+    if (held != nullptr) {
+        bool passes = context.verdict.Passes(ending.status, latency);
+        if (passes) {
+            startDropped = !RecordHeld(shard, *held);
+        } else {
+            shard.totals.filteredStarts.AddByOwner(1);
+        }
+        heldStarts_.Release(held);
+        if (!passes) return;
+    }
+    if (startDropped && (ending.flags & kRequestFellThrough) != 0) shard.totals.dropsFellThrough.AddByOwner(1);
 
     RequestEnd record;
     RtlZeroMemory(&record, sizeof(record));
@@ -93,7 +171,7 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     record.minor = context.minor();
     record.payloadLength = payload.length();
     record.payloadTotal = payload.total();
-    payload.CountLoss(shard, Offered::kEnd);
+    payload.loss().Count(shard, Offered::kEnd);
     recorder.Write(shard, &record.header, sizeof(record), payload.pieces(), payload.pieceCount(), section.irql(),
                    Offered::kEnd);
 }

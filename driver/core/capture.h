@@ -4,6 +4,8 @@
 // everything else has stopped.
 #pragma once
 
+#include "filter.h"
+#include "held_starts.h"
 #include "payload.h"
 #include "platform.h"
 #include "recorder.h"
@@ -29,9 +31,19 @@ class Capture {
     uint32_t inputSnapLength() const { return inputSnapLength_.LoadRelaxed(); }
     uint32_t outputSnapLength() const { return outputSnapLength_.LoadRelaxed(); }
 
-    // Section. Counts an arrival, names it in `start`, and takes a context for its end, filled in as far as IRPs (`irp`)
-    // and fast I/O (null) have it in common. Null: none is left; that is counted, too, and told in start->flags.
-    Context* Admit(Shard& shard, Watch* watch, uint8_t function, uint32_t bytesIn, IRP* irp, RequestStart* start);
+    // Bytes of input, and of output for a request that ended with `status`, that are worth gathering.
+    uint32_t InputRoom(const Verdict& verdict) const;
+    uint32_t OutputRoom(const Context& context, uint32_t status) const;
+
+    // Section. Counts an arrival, names it in `start`, and takes a context for its end, filled in as far as IRPs
+    // (`irp`) and fast I/O (null) have it in common. Null: none is left; that is counted, too, and told in
+    // start->flags.
+    Context* Admit(Shard& shard, Watch* watch, const Verdict& verdict, uint8_t function, uint32_t bytesIn, IRP* irp,
+                   RequestStart* start);
+    // The same section, before the context (which may be null) is armed. Writes the start, holds it back, or counts why
+    // it is not recorded.
+    void RecordStart(Section& section, Context* context, const Verdict& verdict, RequestStart* start,
+                     const Payload& payload);
 
     // How a request ended, as far as a hook could see.
     struct Ending {
@@ -44,11 +56,18 @@ class Capture {
     // the context and keeps it.
     void RecordEnd(Section& section, Context& context, const Ending& ending, const Payload& payload);
 
+    // PASSIVE_LEVEL, control lock held. STATUS_INVALID_PARAMETER, STATUS_INSUFFICIENT_RESOURCES: nothing has changed.
+    NTSTATUS SetPredicates(const Predicates& predicates);
+
     Recorder recorder;
+    Filter filter;
     RequestTable requests;
     ScratchPool scratch;
 
  private:
+    bool RecordHeld(Shard& shard, const HeldStart& held);
+
+    HeldStarts heldStarts_;
     Atomic<uint32_t> recording_ = {};
     Atomic<uint64_t> epoch_ = {};
     Atomic<uint32_t> inputSnapLength_ = {};

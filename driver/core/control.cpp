@@ -38,6 +38,7 @@ const Control::Entry Control::kTable[] = {
     {kControlRemoveAll, kGreeted | kCapturing, 0, 0, &Control::RemoveAll},
     {kControlGetData, kGreeted | kCapturing, 0, kMinDataBytes, &Control::GetData},
     {kControlGetCounters, kGreeted | kCapturing, 0, sizeof(CountersReply), &Control::GetCounters},
+    {kControlSetPredicates, kGreeted | kCapturing, sizeof(Predicates), 0, &Control::SetPredicates},
     {kControlGetInFlight, kGreeted | kCapturing, 0, sizeof(InFlightReply), &Control::GetInFlight},
     {kControlList, kGreeted | kCapturing, 0, sizeof(ListReply), &Control::List},
 };
@@ -60,6 +61,7 @@ NTSTATUS Control::Create(IRP* irp) {
             status = STATUS_SHARING_VIOLATION;
         } else {
             owner_ = file;
+            capture_->filter.own.Adopt(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId())));
             state_ = kOpened;
         }
     }
@@ -242,6 +244,9 @@ NTSTATUS Control::GetCounters(Call& call) {
             reply.dropsStart[reason] += shard.totals.dropsStart[reason].LoadAcquire();
             reply.dropsEnd[reason] += shard.totals.dropsEnd[reason].LoadAcquire();
         }
+        reply.filteredStarts += shard.totals.filteredStarts.LoadAcquire();
+        reply.sampledOut += shard.totals.sampledOut.LoadAcquire();
+        reply.heldInputTruncated += shard.totals.heldInputTruncated.LoadAcquire();
         reply.dropsFellThrough += shard.totals.dropsFellThrough.LoadAcquire();
         reply.dropsOther += shard.totals.dropsOther.LoadAcquire();
         reply.offered += shard.totals.offered.LoadAcquire();
@@ -252,6 +257,10 @@ NTSTATUS Control::GetCounters(Call& call) {
     RtlCopyMemory(call.output, &reply, sizeof(reply));
     call.returned = static_cast<uint32_t>(sizeof(reply) + reply.entries * sizeof(FunctionCounters));
     return STATUS_SUCCESS;
+}
+
+NTSTATUS Control::SetPredicates(Call& call) {
+    return capture_->SetPredicates(ReadInput<Predicates>(call.input));
 }
 
 NTSTATUS Control::GetInFlight(Call& call) {
@@ -282,6 +291,10 @@ void Control::EndSession() {
     delivery_->Release(STATUS_CANCELLED);
     // The next owner gets none of this one's records, and a resident driver keeps no rings.
     capture_->recorder.Discard();
+    Predicates none;
+    RtlZeroMemory(&none, sizeof(none));
+    capture_->filter.Set(none, capture_->recorder);
+    capture_->filter.own.Forget();
     owner_ = nullptr;
     state_ = kClosed;
 }

@@ -47,6 +47,7 @@ class Control {
     NTSTATUS RemoveAll(Call& call);
     NTSTATUS GetData(Call& call);
     NTSTATUS GetCounters(Call& call);
+    NTSTATUS SetPredicates(Call& call);
     NTSTATUS GetInFlight(Call& call);
     NTSTATUS List(Call& call);
 

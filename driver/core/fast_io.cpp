@@ -45,18 +45,19 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     start.outputLength = call.outputLength;
     if (call.offset != nullptr) start.byteOffset = static_cast<uint64_t>(call.offset->QuadPart);
 
-    Payload payload(capture->scratch, capture->inputSnapLength());
-    if (call.inputLength != 0) payload.AddUser(call.input, call.inputLength);
-    start.payloadLength = payload.length();
-    start.payloadTotal = payload.total();
-    start.flags |= payload.flags();
+    const uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
+    const Candidate candidate = {function, call.function == kFastIoDeviceControl, call.code, start.processId,
+                                 start.requestorProcessId};
+    const Verdict verdict = capture->filter.Judge(capture->recorder, slot, candidate);
+    Payload payload(capture->scratch, capture->InputRoom(verdict));
+    if (verdict.Kept() && call.inputLength != 0) payload.AddUser(call.input, call.inputLength);
 
     Section section(capture->recorder);
     Watch* watch = slot.watch.LoadAcquire();
     if (watch == nullptr || !capture->recording()) return 0;
     Shard& shard = section.shard();
-    uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
-    Context* context = capture->Admit(shard, watch, function, call.inputLength, nullptr, &start);
+    Context* context = capture->Admit(shard, watch, verdict, function, call.inputLength, nullptr, &start);
+    capture->RecordStart(section, context, verdict, &start, payload);
     uint64_t handle = 0;
     if (context != nullptr) {
         context->routine = nullptr;
@@ -65,11 +66,6 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
         handle = capture->requests.HandleOf(context);
         context->ticket.StoreRelease(handle);
     }
-    payload.CountLoss(shard, Offered::kStart);
-    bool written = capture->recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(),
-                                           section.irql(), Offered::kStart);
-    // Armed already, but no IRP carries its handle: this thread alone will end it.
-    if (context != nullptr) context->startDropped = !written;
     return handle;
 }
 
@@ -88,7 +84,7 @@ void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome) {
         ending.status = static_cast<uint32_t>(call.result->Status);
         ending.information = call.result->Information;
     }
-    Payload payload(capture->scratch, capture->outputSnapLength());
+    Payload payload(capture->scratch, capture->OutputRoom(*context, ending.status));
     if (handled && call.outputLength != 0 && capture->recording() && !NT_ERROR(ending.status)) {
         uint32_t bytes = call.outputLength;
         if (ending.information < bytes) bytes = static_cast<uint32_t>(ending.information);

@@ -78,6 +78,11 @@ Arrival Observe(const Platform& platform, uint8_t major, DEVICE_OBJECT* device, 
     return arrival;
 }
 
+// What `code` of the record is for these is a control code.
+bool HasCode(const Arrival& arrival) {
+    return IsControl(arrival.major, arrival.minor) || arrival.major == IRP_MJ_INTERNAL_DEVICE_CONTROL;
+}
+
 void Describe(const Arrival& arrival, RequestStart* start) {
     const IRP* irp = arrival.irp;
     const IO_STACK_LOCATION* stack = arrival.stack;
@@ -235,19 +240,20 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     arrival.requestorsMemory = platform.readUser && irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&
                                start.requestorProcessId == start.processId && (start.flags & kRequestPaging) == 0;
 
-    Payload payload(capture.scratch, capture.inputSnapLength());
-    GatherInput(arrival, start, &payload);
-    start.payloadLength = payload.length();
-    start.payloadTotal = payload.total();
-    start.flags |= payload.flags();
+    const Candidate candidate = {arrival.major, HasCode(arrival), start.code, start.processId,
+                                 start.requestorProcessId};
+    const Verdict verdict = capture.filter.Judge(capture.recorder, slot, candidate);
+    Payload payload(capture.scratch, capture.InputRoom(verdict));
+    if (verdict.Kept()) GatherInput(arrival, start, &payload);
     if (IsCreate(arrival.major) && payload.length() != 0) start.flags |= kRequestPayloadIsName;
 
     Section section(capture.recorder);
     Watch* watch = slot.watch.LoadAcquire();
     if (watch == nullptr || !capture.recording()) return 0;
     Shard& shard = section.shard();
-    Context* context =
-        capture.Admit(shard, watch, arrival.major, arrival.transfersBytes ? start.inputLength : 0, irp, &start);
+    Context* context = capture.Admit(shard, watch, verdict, arrival.major,
+                                     arrival.transfersBytes ? start.inputLength : 0, irp, &start);
+    capture.RecordStart(section, context, verdict, &start, payload);
     uint64_t handle = 0;
     if (context != nullptr) {
         IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
@@ -256,13 +262,11 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
         context->routineControl = stack->Control & kInvokeFlags;
         context->location = irp->CurrentLocation;
         ExpectOutput(arrival, start, context);
+        if (!verdict.Kept()) context->outputKind = OutputKind::kNone;
         *outputNeedsThread = context->outputKind == OutputKind::kUser;
         handle = capture.requests.HandleOf(context);
         context->ticket.StoreRelease(handle);
     }
-    payload.CountLoss(shard, Offered::kStart);
-    capture.recorder.Write(shard, &start.header, sizeof(start), payload.pieces(), payload.pieceCount(), section.irql(),
-                           Offered::kStart);
     return handle;
 }
 
@@ -345,7 +349,7 @@ void Complete(Capture& capture, Context& context, uint64_t handle, bool returned
         return;
     }
     KIRQL irql = capture.recorder.platform().raiseIrql ? KeGetCurrentIrql() : PASSIVE_LEVEL;
-    Payload payload(capture.scratch, capture.outputSnapLength());
+    Payload payload(capture.scratch, capture.OutputRoom(context, ending.status));
     if (capture.recording()) GatherOutput(context, irp, irql, &payload);
     Section section(capture.recorder);
     ending.ticks = NowTicks();
@@ -390,7 +394,7 @@ DRIVERMON_NOINLINE void AfterDispatch(Capture& capture, uint64_t handle, NTSTATU
     uint64_t ticket = context.ticket.LoadAcquire();
     if (ticket == (handle | kDeferred)) {
         Capture::Ending ending = {context.endStatus, context.endFlags, context.endInformation, context.endTicks};
-        Payload payload(capture.scratch, capture.outputSnapLength());
+        Payload payload(capture.scratch, capture.OutputRoom(context, ending.status));
         payload.AddUser(context.output, OutputBytes(context, ending.information));
         Section section(capture.recorder);
         capture.RecordEnd(section, context, ending, payload);

@@ -57,8 +57,8 @@ void Payload::Push(const void* address, uint32_t bytes) {
 uint8_t* Payload::Scratch(uint32_t bytes) {
     if (block_ == nullptr) block_ = pool_.Take();
     if (block_ == nullptr) {
-        missed_ = true;
-        missedReason_ = kLossPayloadNoScratch;
+        loss_.missed = true;
+        loss_.reason = kLossPayloadNoScratch;
         return nullptr;
     }
     uint8_t* at = block_ + blockUsed_;
@@ -92,8 +92,8 @@ void Payload::AddUser(const void* address, uint32_t bytes) {
     if (scratch == nullptr) return;
     if (!DrivermonGuardedCopy(scratch, address, kept)) {
         blockUsed_ -= kept;
-        missed_ = true;
-        missedReason_ = kLossPayloadFault;
+        loss_.missed = true;
+        loss_.reason = kLossPayloadFault;
         return;
     }
     Push(scratch, kept);
@@ -110,8 +110,8 @@ void Payload::AddMdl(MDL* mdl, uint32_t bytes) {
     if (kept == 0) return;
     const void* address = MdlAddress(mdl);
     if (address == nullptr) {
-        missed_ = true;
-        missedReason_ = kLossPayloadFault;
+        loss_.missed = true;
+        loss_.reason = kLossPayloadFault;
         return;
     }
     Push(address, kept);
@@ -120,17 +120,13 @@ void Payload::AddMdl(MDL* mdl, uint32_t bytes) {
 void Payload::Miss(uint32_t bytes, LossReason reason) {
     uint32_t kept = Admit(bytes);
     if (kept == 0) return;
-    missed_ = true;
-    missedReason_ = reason;
+    loss_.missed = true;
+    loss_.reason = reason;
 }
 
 uint32_t Payload::flags() const {
-    if (missed_) return kRequestPayloadMissed;
+    if (loss_.missed) return kRequestPayloadMissed;
     return length_ < total_ ? static_cast<uint32_t>(kRequestPayloadTruncated) : 0;
-}
-
-void Payload::CountLoss(Shard& shard, Offered what) const {
-    if (missed_) shard.CountLoss(what, missedReason_);
 }
 
 uint32_t ReadableMdlBytes(const MDL* mdl) {

@@ -24,6 +24,17 @@ class ScratchPool {
     PoolArray<Atomic<uint32_t>> taken_;
 };
 
+// Why the record has less payload than it should.
+struct PayloadLoss {
+    bool missed;
+    LossReason reason;
+
+    // Section. For the record's processor.
+    void Count(Shard& shard, Offered what) const {
+        if (missed) shard.CountLoss(what, reason);
+    }
+};
+
 class Payload {
  public:
     Payload(ScratchPool& pool, uint32_t snapLength) : pool_(pool), room_(snapLength) {}
@@ -51,8 +62,7 @@ class Payload {
     uint32_t total() const { return total_; }
     // kRequestPayload* bits.
     uint32_t flags() const;
-    // Section. Counts what was missed.
-    void CountLoss(Shard& shard, Offered what) const;
+    const PayloadLoss& loss() const { return loss_; }
 
  private:
     // What of `bytes` more there is room for.
@@ -66,8 +76,7 @@ class Payload {
     uint32_t total_ = 0;
     uint32_t pieceCount_ = 0;
     uint32_t blockUsed_ = 0;
-    bool missed_ = false;
-    LossReason missedReason_ = kLossPayloadFault;
+    PayloadLoss loss_ = {false, kLossPayloadFault};
     uint8_t* block_ = nullptr;
     Bytes pieces_[2];
 };

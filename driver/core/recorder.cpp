@@ -76,6 +76,7 @@ void Recorder::Empty(Shard& shard, uint8_t* memory, uint32_t bytes) {
     shard.sequence = 0;
     shard.lossCounted = false;
     shard.lossWaits = false;
+    shard.sampleTurn = 0;
     RtlZeroMemory(&shard.loss, sizeof(shard.loss));
     RtlZeroMemory(static_cast<void*>(&shard.totals), sizeof(shard.totals));
 }

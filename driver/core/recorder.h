@@ -36,6 +36,9 @@ struct RecordTotals {
     Atomic<uint64_t> dropsStart[kLossReasonCount];
     Atomic<uint64_t> dropsEnd[kLossReasonCount];
     Atomic<uint64_t> dropsOther;
+    Atomic<uint64_t> filteredStarts;
+    Atomic<uint64_t> sampledOut;
+    Atomic<uint64_t> heldInputTruncated;
     Atomic<uint64_t> dropsFellThrough;  // of dropsStart[kLossRingFull, kLossRecordTooLarge]
 };
 
@@ -58,6 +61,7 @@ struct alignas(kCacheLine) Shard {
     bool lossCounted;   // there are any
     bool lossWaits;     // ... that belong before the next record
     bool wake;          // the section that is running now shall ring the doorbell
+    uint32_t sampleTurn;  // of sampling: 0 is recorded
     RecordTotals totals;
     Magazine magazine;
 
@@ -89,7 +93,8 @@ class Recorder {
 
     // ---- The consumer. PASSIVE_LEVEL, control lock held ----
 
-    // Copies whole records, merged by time; returns the bytes. `quiet`: no one records any more, so that losses which
+    // Copies whole records, merged by time; returns the bytes. Within a ring the order is that of writing, and a start
+    // that was held until its request ended is older than its neighbours: the merge takes it as soon as it gets there. `quiet`: no one records any more, so that losses which
     // wait for a next record can be told as well.
     uint32_t Take(uint8_t* out, uint32_t capacity, bool quiet);
     // <= DISPATCH_LEVEL, no lock: a record waits.

@@ -89,6 +89,7 @@ uint32_t RequestTable::List(uint64_t epoch, InFlightRequest* entries, uint32_t c
         entry.code = context.code.LoadAcquire();
         entry.major = context.major();
         entry.minor = context.minor();
+        entry.held = context.IsHeld() ? 1 : 0;
         entry.fastIo = irp == nullptr ? 1 : 0;
         // The generation is part of the ticket: still the same request, or none of the above counts.
         if ((context.ticket.LoadAcquire() & ~kReturned) != (ticket & ~kReturned)) continue;

@@ -14,6 +14,8 @@
 // Whoever changes the ticket from armed (by compare-exchange) owns the context until it stores the next state.
 #pragma once
 
+#include "filter.h"
+#include "held_starts.h"
 #include "nt.h"
 #include "recorder.h"
 #include "watch.h"
@@ -38,7 +40,7 @@ struct Context {
     Atomic<uint32_t> processId;
     Atomic<uint32_t> threadId;  // the arriving thread
     Atomic<uint32_t> code;
-    Atomic<uint32_t> kind;  // major | minor << 8
+    Atomic<uint32_t> kind;  // major | minor << 8 | held << 16
 
     // Set before the ticket is stored, read by whoever owns the ticket.
     Watch* watch;
@@ -49,6 +51,8 @@ struct Context {
     uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
     int8_t location;
     bool startDropped;  // its start record found no room
+    Verdict verdict;    // whether it is recorded
+    HeldStart* held;    // released by whoever records the end; null: not held
     uint8_t function;  // index of the counters
     OutputKind outputKind;
     bool outputResident;      // may be touched at DISPATCH_LEVEL
@@ -62,6 +66,7 @@ struct Context {
 
     uint8_t major() const { return static_cast<uint8_t>(kind.LoadAcquire()); }
     uint8_t minor() const { return static_cast<uint8_t>(kind.LoadAcquire() >> 8); }
+    bool IsHeld() const { return kind.LoadAcquire() >> 16 != 0; }
     bool HasRoutine() const {
         return routine != nullptr &&
                (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));

@@ -15,6 +15,8 @@
 //   it is the witness against which Loss records can be checked. It wraps at 2^32.
 // - Records of one batch are ordered by timestamp as far as they were committed when the batch was taken;
 //   a RequestEnd may still be seen before its RequestStart when the two ran on different processors.
+//   A RequestStart that was held back until its request ended (see Predicates) comes right before its RequestEnd, with
+//   its own time of arrival: it is older than its neighbours.
 //
 // Only explicitly sized types. Little-endian. Nothing here may include anything but <stdint.h>.
 #pragma once

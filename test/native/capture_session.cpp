@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <utility>
 
 #include "protocol/layout.h"
 
@@ -140,12 +141,19 @@ CaptureSession::CaptureSession(sim::Machine& machine) {
     REQUIRE(returned == sizeof(reply));
     REQUIRE(reply.accepted == 1);
     CHECK(reply.kernel == kKernelSimulated);
+    Predicates predicates{};
+    predicates.flags = kPredicateOwnProcesses;
+    REQUIRE(SetPredicates(predicates) == 0);
 }
 
 CaptureSession::~CaptureSession() {
     if (!handle_) return;
     Stop();
     if (follower_.joinable()) follower_.join();
+}
+
+sim::Status CaptureSession::SetPredicates(const Predicates& predicates) {
+    return handle_->Control(kControlSetPredicates, &predicates, sizeof(predicates), nullptr, 0, nullptr);
 }
 
 sim::Status CaptureSession::Start(const StartRequest& request) {
@@ -225,7 +233,7 @@ Captured CaptureSession::Finish() {
     } else {
         Drain();
     }
-    return Parse(stream_);
+    return Parse(std::exchange(stream_, {}));
 }
 
 void CaptureSession::Die() {

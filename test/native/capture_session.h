@@ -50,6 +50,8 @@ class CaptureSession {
     explicit CaptureSession(sim::Machine& machine);
     ~CaptureSession();
 
+    // Sets them as they are; from its construction a session records its own process, too: the tests' own requests.
+    sim::Status SetPredicates(const Predicates& predicates);
     sim::Status Start(const StartRequest& request = kDefaultStart);
     sim::Status AddDriver(const std::u16string& name, AddDriverReply* reply = nullptr);
     sim::Status RemoveDriver(uint32_t id, RemoveDriverReply* reply = nullptr);
