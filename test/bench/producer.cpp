@@ -123,23 +123,26 @@ class Alone {
 
     double RecorderWrites(uint32_t bytes) {
         return Bursts(
-            bursts_,
+            bursts_, [&] { RecordBurst(bytes); },
             [&] {
-                alignas(8) uint8_t memory[sizeof(RequestStart)] = {};
-                auto* header = reinterpret_cast<RecordHeader*>(memory);
-                header->type = kRecordRequestStart;
-                for (uint32_t i = 0; i < kBurst; i++) {
-                    Section section(recorder_);
-                    header->timestamp = NowTicks();
-                    if (!recorder_.Write(section.shard(), header, bytes, nullptr, 0, section.irql(), Offered::kStart)) {
-                        abort();
-                    }
-                }
-            },
-            [&] {
-                while (recorder_.Take(batch_.data(), kBatch, false) != 0) {
+                while (TakeBatch() != 0) {
                 }
             });
+    }
+
+    // The other end: merged by time and copied out.
+    double RecorderTakes(uint32_t bytes) {
+        const double ns = Bursts(
+            bursts_,
+            [&] {
+                while (TakeBatch() != 0) {
+                }
+            },
+            [&] { RecordBurst(bytes); });
+        while (TakeBatch() != 0) {
+        }
+        // The first burst found nothing to take.
+        return ns * bursts_ / (bursts_ - 1);
     }
 
     double PredecessorWrites() {
@@ -156,6 +159,18 @@ class Alone {
     }
 
  private:
+    void RecordBurst(uint32_t bytes) {
+        alignas(8) uint8_t memory[sizeof(RequestStart)] = {};
+        auto* header = reinterpret_cast<RecordHeader*>(memory);
+        header->type = kRecordRequestStart;
+        for (uint32_t i = 0; i < kBurst; i++) {
+            Section section(recorder_);
+            header->timestamp = NowTicks();
+            if (!recorder_.Write(section.shard(), header, bytes, nullptr, 0, section.irql(), Offered::kStart)) abort();
+        }
+    }
+    uint32_t TakeBatch() { return recorder_.Take(batch_.data(), kBatch, false); }
+
     const uint32_t bursts_;
     std::vector<uint8_t> memory_;
     std::vector<uint8_t> batch_;
@@ -322,6 +337,7 @@ int main(int argc, char** argv) {
                 {"predecessor64", alone.PredecessorWrites()},
                 {"floor112", alone.Floor(sizeof(RequestStart))},
                 {"recorder112", alone.RecorderWrites(sizeof(RequestStart))},
+                {"take112", alone.RecorderTakes(sizeof(RequestStart))},
             };
             if (round == 0) continue;
             for (const auto& [name, value] : turn) values[name].push_back(value);

@@ -54,6 +54,16 @@ export function benchProducer(quick: boolean): Figure[] {
       ns.recorder112 <= 1.25 * ns.floor112,
     ),
     {
+      name: 'consumer: merged by time and copied out, 112 bytes',
+      unit: 'ns/record',
+      better: 'lower',
+      ours: ns.take112,
+      yardsticks: [{ name: 'floor: time stamp and copy', value: ns.floor112 }],
+      target: null,
+      met: null,
+      note: '',
+    },
+    {
       ...cost(
         'one producer flat out beside a consumer',
         'ours1',

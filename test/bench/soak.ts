@@ -96,7 +96,10 @@ class Page {
   }
 }
 
-function resources() {
+async function resources() {
+  // Twice: shared memory goes with the collection after the one that found it unused.
+  globalThis.gc?.()
+  await sleep(50)
   globalThis.gc?.()
   const threads = /Threads:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))
   return {
@@ -181,7 +184,7 @@ async function main(): Promise<number> {
   const visit = await fetch(server.url, { redirect: 'manual' })
   const cookie = (visit.headers.get('set-cookie') ?? '').split(';')[0]
 
-  let baseline: ReturnType<typeof resources> | null = null
+  let baseline: Awaited<ReturnType<typeof resources>> | null = null
   const memory: number[] = []
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
     session.start()
@@ -190,7 +193,7 @@ async function main(): Promise<number> {
     for (const page of pages) page.vanish()
     await sleep(200)
     const { line, wrong } = closingSums(session)
-    const { rss, files, threads } = resources()
+    const { rss, files, threads } = await resources()
     process.stdout.write(
       `${epoch}/${EPOCHS}  ${line}; ${(rss / 2 ** 20).toFixed(0)} MiB, ${files} files, ${threads} threads, ` +
         `${sum(pages.map(({ frames }) => frames))} windows to ${pages.length} pages\n`,

@@ -45,8 +45,8 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
   }, 1)
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   const elapsed = (performance.now() - begin) / 1000
-  await session.stop()
   clearInterval(beat)
+  await session.stop()
   const truth = truthOf(session)
   const { losses, endRow } = session.capture
   await session.close()
