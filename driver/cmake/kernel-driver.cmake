@@ -54,5 +54,5 @@ function(drivermon_add_kernel_driver name)
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics>)
   target_link_libraries(${name} PRIVATE ntoskrnl hal)
   target_link_options(${name} PRIVATE -nostdlib LINKER:--subsystem,native LINKER:--entry,DriverEntry
-    LINKER:--dynamicbase LINKER:--nxcompat LINKER:--exclude-all-symbols)
+    LINKER:--dynamicbase LINKER:--nxcompat LINKER:--forceinteg LINKER:--exclude-all-symbols)
 endfunction()

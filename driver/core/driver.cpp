@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include "control.h"
+#include "process_watch.h"
 #include "protocol/version.h"
 
 namespace drivermon {
@@ -14,6 +15,7 @@ struct Driver {
     HookTable hooks;
     Delivery delivery;
     Control control;
+    ProcessWatch processes;
     DEVICE_OBJECT* device = nullptr;
     void* allocation = nullptr;
 };
@@ -44,6 +46,7 @@ NTSTATUS NTAPI OnDeviceControl(PDEVICE_OBJECT, PIRP irp) {
 
 void Destroy(Driver* driver) {
     void* allocation = driver->allocation;
+    driver->processes.End();
     driver->capture.recorder.doorbell().Shutdown();
     driver->~Driver();
     ExFreePoolWithTag(allocation, kPoolTag);
@@ -83,6 +86,7 @@ NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING*) {
     self->MajorFunction[IRP_MJ_CLOSE] = OnClose;
     self->MajorFunction[IRP_MJ_DEVICE_CONTROL] = OnDeviceControl;
     self->DriverUnload = DriverUnload;
+    driver->processes.Begin(&driver->capture);
     return STATUS_SUCCESS;
 }
 

@@ -1,7 +1,7 @@
 // held_starts.h: start records that wait for the end of their request, which decides whether they are written.
 //
-// Each keeps its fields and, while there is a block left, at most kMaxHeldInput bytes of input. The memory is taken when
-// a predicate first asks for it, and stays.
+// Each keeps its fields and, while there is a block left, at most kMaxHeldInput bytes of input. The memory is taken
+// when a predicate first asks for it, and stays.
 #pragma once
 
 #include "payload.h"

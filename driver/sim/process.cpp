@@ -19,8 +19,10 @@ struct Thread : Object<_ETHREAD> {
 };
 
 std::mutex lock;
+std::mutex notifyLock;
 std::vector<PEPROCESS> processes;  // referenced
 std::vector<PCREATE_PROCESS_NOTIFY_ROUTINE_EX> notifyRoutines;
+std::vector<PCREATE_PROCESS_NOTIFY_ROUTINE> olderRoutines;
 PEPROCESS systemProcess, ownProcess;
 std::atomic<uint32_t> lastId;
 std::atomic<uint32_t> nextProcessor;
@@ -59,23 +61,36 @@ PETHREAD OwnThreadOf() {
 }
 
 void Notify(PEPROCESS process, bool created) {
-    std::vector<PCREATE_PROCESS_NOTIFY_ROUTINE_EX> routines;
-    {
-        std::lock_guard guard(lock);
-        routines = notifyRoutines;
-    }
+    // Under a lock: to remove a routine waits for the notifications that are on their way.
+    std::lock_guard notifying(notifyLock);
     std::u16string path = u"\\Device\\HarddiskVolume3\\Program Files\\" + process->name;
     UNICODE_STRING image{static_cast<USHORT>(path.size() * 2), static_cast<USHORT>(path.size() * 2 + 2), path.data()};
     PS_CREATE_NOTIFY_INFO info{};
     info.Size = sizeof(info);
     info.ParentProcessId = reinterpret_cast<HANDLE>(uintptr_t{process->parentId});
     info.ImageFileName = &image;
-    for (auto routine : routines) {
-        routine(process, reinterpret_cast<HANDLE>(uintptr_t{process->id}), created ? &info : nullptr);
+    const auto processId = reinterpret_cast<HANDLE>(uintptr_t{process->id});
+    for (auto routine : notifyRoutines) routine(process, processId, created ? &info : nullptr);
+    for (auto routine : olderRoutines) routine(info.ParentProcessId, processId, created);
+}
+
+// Adds a routine to a list, once, or takes it out.
+template <typename Routine>
+NTSTATUS SetRoutine(std::vector<Routine>& routines, Routine routine, BOOLEAN remove) {
+    std::lock_guard guard(notifyLock);
+    auto found = std::find(routines.begin(), routines.end(), routine);
+    if (remove ? found == routines.end() : found != routines.end()) return STATUS_INVALID_PARAMETER;
+    if (remove) {
+        routines.erase(found);
+    } else {
+        routines.push_back(routine);
     }
+    return STATUS_SUCCESS;
 }
 
 }  // namespace
+
+bool imagesAreChecked = true;
 
 PETHREAD CurrentThread() {
     return current ? current : OwnThreadOf();
@@ -202,14 +217,10 @@ NTSTATUS SeLocateProcessImageName(PEPROCESS process, PUNICODE_STRING* name) {
     return STATUS_SUCCESS;
 }
 
+NTSTATUS PsSetCreateProcessNotifyRoutine(PCREATE_PROCESS_NOTIFY_ROUTINE routine, BOOLEAN remove) {
+    return SetRoutine(olderRoutines, routine, remove);
+}
 NTSTATUS PsSetCreateProcessNotifyRoutineEx(PCREATE_PROCESS_NOTIFY_ROUTINE_EX routine, BOOLEAN remove) {
-    std::lock_guard guard(lock);
-    auto found = std::find(notifyRoutines.begin(), notifyRoutines.end(), routine);
-    if (remove ? found == notifyRoutines.end() : found != notifyRoutines.end()) return STATUS_INVALID_PARAMETER;
-    if (remove) {
-        notifyRoutines.erase(found);
-    } else {
-        notifyRoutines.push_back(routine);
-    }
-    return STATUS_SUCCESS;
+    if (!imagesAreChecked) return STATUS_ACCESS_DENIED;
+    return SetRoutine(notifyRoutines, routine, remove);
 }

@@ -67,6 +67,8 @@ Ref<_EPROCESS> CreateProcess(const std::u16string& name, uint32_t parentId, uint
 // Tells the notify routines and unlists it.
 void ExitProcess(PEPROCESS process);
 std::vector<Ref<_EPROCESS>> Processes();
+// Whether images are linked for integrity checks, which PsSetCreateProcessNotifyRoutineEx wants of its caller's.
+extern bool imagesAreChecked;
 
 // The first two processes: System (4), and the one that the machine itself runs in.
 void BootProcesses();

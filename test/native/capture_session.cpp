@@ -74,6 +74,14 @@ Captured Parse(const std::vector<uint8_t>& stream) {
                 CHECK(done.arrivalTimestamp <= done.header.timestamp);
                 break;
             }
+            case kRecordProcess: {
+                const auto process = Read<ProcessRecord>(stream, at);
+                const auto name = Payload(stream, at + sizeof(process), process.nameLength, end);
+                std::u16string text(name.size() / 2, u'\0');
+                if (!name.empty()) std::memcpy(text.data(), name.data(), name.size());
+                captured.processes.push_back({process, text});
+                break;
+            }
             case kRecordLoss: {
                 const auto loss = Read<LossRecord>(stream, at);
                 for (LossReason reason : {kLossRingFull, kLossRecordTooLarge}) {

@@ -23,10 +23,16 @@ struct Request {
     bool FellThrough() const { return end && (end->flags & kRequestFellThrough); }
 };
 
+struct ProcessSeen {
+    ProcessRecord record;
+    std::u16string name;
+};
+
 struct Captured {
     std::map<uint64_t, Request> requests;  // by id
     std::vector<uint64_t> order;           // ids in the order of their start records
     uint64_t lostStarts = 0, lostEnds = 0;
+    std::vector<ProcessSeen> processes;
 
     // Requests as they are counted: a fast-I/O call that fell through is none.
     uint64_t Arrivals() const;
