@@ -83,6 +83,7 @@ class SimulatedMachine final : public Machine {
         platform_.kernel = kKernelSimulated;
         platform_.raiseIrql = options.sections;
         platform_.lockRings = !options.sections;
+        if (options.requestQuota != 0) platform_.requestQuota = options.requestQuota;
         platformOverride = &platform_;
         try {
             Load(kOurDriver, u"DriverMon", DriverLoad);

@@ -100,6 +100,35 @@ TEST_CASE("the bytes that round a record up are zero, whatever lay in the ring b
     }
 }
 
+TEST_CASE("a dropped record takes a number, and the losses are told: before the next record, or at the end") {
+    Rings rings(kMinRingBytes);
+    uint32_t written = 0;
+    while (rings.Write(0, 1, std::vector<uint8_t>(100, 0x33))) written++;
+    for (int i = 0; i < 4; i++) REQUIRE_FALSE(rings.Write(0, 1, std::vector<uint8_t>(100, 0x33)));
+    const uint32_t dropped = 5;
+    bool quiet = false;
+    SUBCASE("before the next record") {
+        rings.Take(false);
+        REQUIRE(rings.Write(0, 1));
+    }
+    SUBCASE("at the end") {
+        quiet = true;
+        rings.Take(true);
+    }
+    const std::vector<uint8_t> stream = rings.Take(quiet);
+    REQUIRE(stream.size() >= sizeof(LossRecord));
+    LossRecord loss;
+    std::memcpy(&loss, stream.data(), sizeof(loss));
+    CHECK(loss.header.type == kRecordLoss);
+    CHECK(loss.ends[kLossRingFull] == dropped);
+    // Its number is that of the next record; those in between are the lost ones.
+    CHECK(loss.header.sequence == written + dropped);
+    if (quiet) return;
+    RecordHeader next;
+    std::memcpy(&next, &stream[sizeof(loss)], sizeof(next));
+    CHECK(next.sequence == written + dropped);
+}
+
 TEST_CASE("padding at the end of a ring stays there") {
     Rings rings(kMinRingBytes);
     for (int i = 0; i < 100; i++) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "capture_session.h"
+#include "protocol/layout.h"
 #include "scripted_driver.h"
 #include "sim/driver_loader.h"
 #include "targets/afd_protocol.h"
@@ -165,13 +166,113 @@ TEST_CASE("a context that holds a caller's routine is never given back: a copy o
     CHECK((scene.TheOne().end->flags & kRequestUnseen) != 0);
 }
 
+TEST_CASE("beyond its quota a driver has arrivals without ends, counted, and no request fails") {
+    constexpr uint64_t kQuota = 8, kBeyond = 5;
+    sim::MachineOptions options;
+    options.requestQuota = kQuota;
+    auto machine = sim::Machine::Boot(options);
+    ScriptedDriver driver(u"Holding");
+    std::vector<PIRP> held;
+    driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        held.push_back(irp);
+        return STATUS_PENDING;
+    };
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    Calls callers;
+    for (uint64_t i = 0; i < kQuota + kBeyond; i++) {
+        PIRP irp = MakeControl(driver.device(), kCode, nullptr, 0, 0);
+        callers.SetOn(irp);
+        CHECK(IoCallDriver(driver.device(), irp) == STATUS_PENDING);
+    }
+    for (PIRP irp : held) Complete(irp, STATUS_SUCCESS);
+    CHECK(callers.irps == held);
+    // What was given back can be had again.
+    driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS); };
+    PIRP last = MakeControl(driver.device(), kCode, nullptr, 0, 0);
+    callers.SetOn(last);
+    CHECK(IoCallDriver(driver.device(), last) == STATUS_SUCCESS);
+    for (PIRP irp : callers.irps) IoFreeIrp(irp);
+
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const Totals totals = session.Counters();
+    CHECK(totals.Sum(&FunctionCounters::arrivals) == kQuota + kBeyond + 1);
+    CHECK(totals.Sum(&FunctionCounters::completions) == kQuota + 1);
+    CHECK(totals.Sum(&FunctionCounters::unseen) == kBeyond);
+    CHECK(totals.reply.dropsEnd[kLossCompletionQuota] == kBeyond);
+    CHECK(totals.reply.outstanding == 0);
+    const std::vector<Request> requests = session.Finish().WithCode(kCode);
+    REQUIRE(requests.size() == kQuota + kBeyond + 1);
+    for (uint64_t i = 0; i < requests.size(); i++) {
+        const bool beyond = i >= kQuota && i < kQuota + kBeyond;
+        CHECK(requests[i].end.has_value() == !beyond);
+        CHECK(((requests[i].start->flags & kRequestUncaptured) != 0) == beyond);
+    }
+}
+
+TEST_CASE("a request of an earlier capture ends in none") {
+    Scene scene;
+    PIRP held = nullptr;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        held = irp;
+        return STATUS_PENDING;
+    };
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kCode, nullptr, 0, 0);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_PENDING);
+    REQUIRE(scene.session.Stop() == STATUS_SUCCESS);
+    REQUIRE(scene.session.Start() == STATUS_SUCCESS);
+    Complete(held, STATUS_SUCCESS);
+    CHECK(callers.irps == std::vector{irp});
+    IoFreeIrp(irp);
+    const Captured captured = scene.Finish();
+    CHECK(captured.requests.empty());
+    CHECK(scene.session.Counters().functions.empty());
+}
+
 // ---- Output that is not there, or not there any more -----------------------------------------------------------
 
-TEST_CASE("STATUS_VERIFY_REQUIRED has no output, though it is no error") {
-    Scene scene;
-    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_VERIFY_REQUIRED, 3); };
-    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_VERIFY_REQUIRED);
-    CHECK(scene.TheOne().output.empty());
+TEST_CASE("an error has no output, and neither has STATUS_VERIFY_REQUIRED, whatever Information says") {
+    for (const NTSTATUS status : {STATUS_ACCESS_DENIED, STATUS_VERIFY_REQUIRED}) {
+        Scene scene;
+        scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, status, 3); };
+        char buffer[] = "abc";
+        Calls callers;
+        PIRP irp = MakeControl(scene.driver.device(), kCode, buffer, 3, 3);
+        callers.SetOn(irp);
+        CHECK(IoCallDriver(scene.driver.device(), irp) == status);
+        IoFreeIrp(irp);
+        const Request request = scene.TheOne();
+        CHECK(request.end->status == static_cast<uint32_t>(status));
+        CHECK(request.output.empty());
+    }
+}
+
+TEST_CASE("scratch memory is given back: no request in a long row goes without its bytes") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == STATUS_SUCCESS);
+    sim::Status status;
+    auto echo = machine->Open(DRIVERMON_ECHO_USER_PATH, &status);
+    constexpr size_t kMoreThanThereAreBlocks = 300;
+    const Bytes input{'a', 'b', 'c'};
+    for (size_t i = 0; i < kMoreThanThereAreBlocks; i++) {
+        Bytes output(3);
+        REQUIRE(echo->Control(targets::kEchoNeither, input.data(), 3, output.data(), 3, nullptr) == STATUS_SUCCESS);
+    }
+    echo.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const std::vector<Request> requests = session.Finish().WithCode(targets::kEchoNeither);
+    REQUIRE(requests.size() == kMoreThanThereAreBlocks);
+    for (const Request& request : requests) {
+        CHECK(request.input == input);
+        CHECK(request.output == input);
+    }
 }
 
 TEST_CASE("an Information beyond the buffer is recorded, and not believed") {
@@ -296,6 +397,43 @@ TEST_CASE("a record that no ring could hold is counted, and stalls nothing") {
     REQUIRE(requests.size() == 1);
     CHECK(requests[0].input == Bytes{'a', 'b', 'c'});
     CHECK(scene.session.Counters().reply.dropsStart[kLossRecordTooLarge] == 1);
+}
+
+// ---- Control ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("a call whose input lacks its last byte is refused for that, though its bytes are right") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    Bytes output(4096);
+    const auto send = [&](uint32_t code, const auto& request, uint32_t missing) {
+        return session.handle().Control(code, &request, sizeof(request) - missing, output.data(),
+                                        static_cast<uint32_t>(output.size()), nullptr);
+    };
+    const HelloRequest hello{kAbiVersion, kLayoutHash};
+    const AddDriverRequest add{0, 2};
+    const RemoveDriverRequest remove{1, 0};
+    CHECK(send(kControlHello, hello, 1) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(send(kControlHello, hello, 0) == STATUS_SUCCESS);
+    CHECK(send(kControlStart, kDefaultStart, 1) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(send(kControlStart, kDefaultStart, 0) == STATUS_SUCCESS);
+    CHECK(send(kControlAddDriver, add, 1) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(send(kControlRemoveDriver, remove, 1) == STATUS_INFO_LENGTH_MISMATCH);
+    CHECK(send(kControlRemoveDriver, remove, 0) == STATUS_NOT_FOUND);
+}
+
+TEST_CASE("a waiting GetData is woken by a record, without any other call") {
+    Scene scene;
+    Bytes data(kMinDataBytes);
+    // What is there already, such as the hook's own record, goes first.
+    REQUIRE(scene.session.handle().Control(kControlGetData, nullptr, 0, data.data(), kMinDataBytes, nullptr) ==
+            STATUS_SUCCESS);
+    auto waiting = scene.session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
+    CHECK_FALSE(waiting->Wait(0));
+    CHECK(SendOne(*scene.machine, scene.driver) == STATUS_SUCCESS);
+    constexpr uint32_t kForTheSlowestMachineMs = 30'000;
+    REQUIRE(waiting->Wait(kForTheSlowestMachineMs));
+    CHECK(waiting->Result(nullptr) == STATUS_SUCCESS);
+    REQUIRE(scene.session.Stop() == STATUS_SUCCESS);
 }
 
 // ---- Hooking ---------------------------------------------------------------------------------------------------

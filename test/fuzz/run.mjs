@@ -1,0 +1,58 @@
+// run.mjs: `npm run fuzz -- --seconds N`: libFuzzer against the driver's control device, on the simulated kernel.
+//
+// It starts from the corpus in test/fuzz/corpus and keeps what it finds in build-fuzz/found, which the next run on this
+// machine starts from as well. What ends it ends the run: the input is left in build-fuzz, and its name is printed.
+//
+//   npm run fuzz                     20 seconds
+//   npm run fuzz -- --seconds 3600
+//   npm run fuzz -- --merge          puts into test/fuzz/corpus what reaches code that nothing there reaches
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const root = resolve(import.meta.dirname, '../..')
+const build = join(root, 'build-fuzz')
+const corpus = join(root, 'test/fuzz/corpus')
+const found = join(build, 'found')
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '20' }, merge: { type: 'boolean', default: false } },
+})
+if (!/^[1-9]\d{0,6}$/.test(values.seconds)) {
+  process.stderr.write(`--seconds ${values.seconds}: a whole number of seconds is needed\n`)
+  process.exit(2)
+}
+
+/** Ends the run when the command fails. */
+function run(/** @type {string} */ program, /** @type {string[]} */ ...args) {
+  const { status, signal, error } = spawnSync(program, args, { cwd: build, stdio: 'inherit' })
+  if (error) process.stderr.write(`${program}: ${error.message}\n`)
+  if (status !== 0) {
+    process.stderr.write(`${program} ended with ${signal ?? status}\n`)
+    process.exit(1)
+  }
+}
+
+mkdirSync(found, { recursive: true })
+run(
+  'cmake',
+  ...['-S', root, '-B', build, '--log-level=WARNING', '-DDRIVERMON_FUZZ=ON'],
+  ...['-DCMAKE_C_COMPILER=clang-14', '-DCMAKE_CXX_COMPILER=clang++-14'],
+  '-DDRIVERMON_SANITIZE=address,fuzzer-no-link',
+)
+run('cmake', '--build', build, '--target', 'drivermon_control_fuzz', '--parallel', '2')
+
+const fuzzer = join(build, 'test/fuzz/drivermon_control_fuzz')
+if (values.merge) run(fuzzer, '-merge=1', corpus, found)
+else
+  run(
+    fuzzer,
+    '-max_len=512',
+    '-timeout=30',
+    '-print_final_stats=1',
+    `-max_total_time=${values.seconds}`,
+    found,
+    corpus,
+  )

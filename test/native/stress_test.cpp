@@ -1,0 +1,180 @@
+// stress_test.cpp: everything at once. Eight threads send requests while hooks come and go, captures start and stop,
+// and every query is asked; ThreadSanitizer looks on (npm test -- tsan). At the end the sums hold.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "capture_session.h"
+#include "targets/afd_protocol.h"
+#include "targets/echo_protocol.h"
+
+namespace drivermon::test {
+namespace {
+
+using namespace targets;
+
+constexpr int kCallers = 8;
+constexpr sim::Status kSuccess = 0;
+constexpr sim::Status kEndOfFile = static_cast<sim::Status>(0xC0000011);
+constexpr sim::Status kCancelled = static_cast<sim::Status>(0xC0000120);
+
+// One of each kind of request, each ending as it would without a hook.
+void SendRound(sim::UserHandle& echo) {
+    char in[16] = "0123456789abcde", out[16];
+    CHECK(echo.Control(kEchoBuffered, in, sizeof(in), out, sizeof(out), nullptr) == kSuccess);
+    CHECK(std::memcmp(in, out, sizeof(in)) == 0);
+    CHECK(echo.Control(kEchoOutDirect, in, sizeof(in), out, sizeof(out), nullptr) == kSuccess);
+    CHECK(echo.Control(kEchoNeither, in, sizeof(in), out, sizeof(out), nullptr) == kSuccess);
+    const EchoPendRequest pend{0, 0};
+    std::memcpy(in, &pend, sizeof(pend));
+    CHECK(echo.Control(kEchoPend, in, sizeof(in), out, sizeof(out), nullptr) == kSuccess);
+    auto held = echo.BeginControl(kEchoHold, nullptr, 0, nullptr, 0);
+    held->Cancel();
+    CHECK(held->Wait(sim::kForever));
+    CHECK(held->Result(nullptr) == kCancelled);
+}
+constexpr uint64_t kRequestsInRound = 5;
+
+std::unique_ptr<sim::UserHandle> OpenEcho(sim::Machine& machine) {
+    sim::Status status;
+    auto echo = machine.Open(DRIVERMON_ECHO_USER_PATH, &status);
+    CHECK(echo);
+    return echo;
+}
+
+// What is read while everything moves: monotonic within a capture, and never more done than begun.
+class Watcher {
+ public:
+    void Look(CaptureSession& session) {
+        const Totals totals = session.Counters();
+        const CountersReply& now = totals.reply;
+        CHECK(totals.Sum(&FunctionCounters::arrivals) >= totals.Sum(&FunctionCounters::completions));
+        CHECK(now.written <= now.offered);
+        if (now.epoch == last_.epoch) {
+            CHECK(now.offered >= last_.offered);
+            CHECK(now.written >= last_.written);
+        }
+        last_ = now;
+    }
+
+ private:
+    CountersReply last_{};
+};
+
+void CheckEqualities(const Totals& totals) {
+    CHECK(totals.Sum(&FunctionCounters::arrivals) == totals.Sum(&FunctionCounters::completions) +
+                                                         totals.Sum(&FunctionCounters::unseen) +
+                                                         totals.reply.outstanding);
+    uint64_t dropped = totals.reply.dropsOther;
+    for (LossReason reason : {kLossRingFull, kLossRecordTooLarge}) {
+        dropped += totals.reply.dropsStart[reason] + totals.reply.dropsEnd[reason];
+    }
+    CHECK(totals.reply.offered == totals.reply.written + dropped);
+}
+
+void Stress(bool sections) {
+    sim::MachineOptions options;
+    options.processors = 4;
+    options.sections = sections;
+    auto machine = sim::Machine::Boot(options);
+    CaptureSession session(*machine);
+    const StartRequest start{1u << 14, 64, 64, 0};
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+
+    for (int i = 0; i < kCallers; i++) {
+        threads.emplace_back([&] {
+            auto echo = OpenEcho(*machine);
+            while (!stop) SendRound(*echo);
+        });
+    }
+    threads.emplace_back([&] {
+        std::vector<uint8_t> data(kMinDataBytes);
+        while (!stop) {
+            auto request = session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
+            while (!request->Wait(1)) {
+                if (stop) request->Cancel();
+            }
+            const sim::Status status = request->Result(nullptr);
+            CHECK((status == kSuccess || status == kEndOfFile || status == kCancelled));
+        }
+    });
+    threads.emplace_back([&] {
+        Watcher watcher;
+        std::vector<uint8_t> output(sizeof(InFlightReply) + 64 * sizeof(InFlightRequest));
+        while (!stop) {
+            watcher.Look(session);
+            for (uint32_t code : {kControlGetInFlight, kControlList}) {
+                CHECK(session.handle().Control(code, nullptr, 0, output.data(), static_cast<uint32_t>(output.size()),
+                                               nullptr) == kSuccess);
+            }
+        }
+    });
+    std::thread hooks([&] {
+        for (int i = 0; i < 40; i++) {
+            AddDriverReply afd{}, echo{};
+            CHECK(session.AddDriver(DRIVERMON_AFD_DRIVER_NAME, &afd) == kSuccess);
+            CHECK(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME, &echo) == kSuccess);
+            std::this_thread::yield();
+            CHECK(session.RemoveDriver(afd.driverId) == kSuccess);
+            CHECK(session.RemoveDriver(echo.driverId) == kSuccess);
+        }
+    });
+    std::thread captures([&] {
+        for (int i = 0; i < 40; i++) {
+            CHECK(session.Start(start) == kSuccess);
+            std::this_thread::yield();
+            CHECK(session.Stop() == kSuccess);
+        }
+    });
+    hooks.join();
+    captures.join();
+    stop = true;
+    for (std::thread& thread : threads) thread.join();
+    CheckEqualities(session.Counters());
+
+    // A known number of requests at the same pace, and somebody who reads all the while: the counters are exact.
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME, &added) == kSuccess);
+    REQUIRE(session.Start(start) == kSuccess);
+    constexpr uint64_t kRounds = 100;
+    std::atomic<bool> done{false};
+    std::thread reader([&] {
+        Watcher watcher;
+        while (!done) watcher.Look(session);
+    });
+    std::vector<std::thread> callers;
+    for (int i = 0; i < kCallers; i++) {
+        callers.emplace_back([&] {
+            auto echo = OpenEcho(*machine);
+            for (uint64_t round = 0; round < kRounds; round++) SendRound(*echo);
+        });
+    }
+    for (std::thread& caller : callers) caller.join();
+    done = true;
+    reader.join();
+    REQUIRE(session.Stop() == kSuccess);
+    const Totals totals = session.Counters();
+    CheckEqualities(totals);
+    // With CREATE, CLEANUP and CLOSE of each caller.
+    CHECK(totals.Sum(&FunctionCounters::arrivals) == kCallers * (kRounds * kRequestsInRound + 3));
+    CHECK(totals.Sum(&FunctionCounters::completions) == totals.Sum(&FunctionCounters::arrivals));
+    CHECK(totals.Sum(&FunctionCounters::cancelled) == kCallers * kRounds);
+    CHECK(totals.Sum(&FunctionCounters::pended) == 2 * kCallers * kRounds);
+    CHECK(totals.reply.outstanding == 0);
+}
+
+}  // namespace
+
+TEST_CASE("everything at once, sections by IRQL") {
+    Stress(true);
+}
+
+TEST_CASE("everything at once, sections by lock") {
+    Stress(false);
+}
+
+}  // namespace drivermon::test
