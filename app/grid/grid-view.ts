@@ -43,6 +43,7 @@ export class GridView {
   /** What scrollTop we set ourselves: any other value is a person's. */
   private ownScrollTop = 0
   private frame = 0
+  private othersExpected = false
   private readonly stopListening = new AbortController()
   private readonly resizes: ResizeObserver
 
@@ -95,16 +96,24 @@ export class GridView {
     this.drawSoon()
   }
 
-  /** The rows are those of another filter or order now. */
-  toTop(): void {
-    this.position = 0
-    this.selectedIndex = -1
-    this.wantedIndex = -1
-    this.drawSoon()
+  /** The next window has the rows of another filter or order. Until then all stays where it is. */
+  expectOtherRows(): void {
+    this.othersExpected = true
+  }
+
+  /** The filter was wrong: what is shown stays. */
+  keepRows(): void {
+    this.othersExpected = false
   }
 
   setWindow(window: RowWindow | null): void {
     this.window = window
+    if (this.othersExpected) {
+      this.othersExpected = false
+      this.position = 0
+      this.selectedIndex = -1
+      this.wantedIndex = -1
+    }
     this.resizeMap(window?.shown ?? 0, this.map.viewHeight)
     this.draw()
   }

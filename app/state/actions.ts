@@ -13,6 +13,10 @@ export function chooseDrivers(): void {
   if (canCapture.value) openDialog.value = 'drivers'
 }
 
+export function chooseRequests(): void {
+  if (canCapture.value) openDialog.value = 'capture'
+}
+
 export function toggleRunning(): void {
   if (!canCapture.value) return
   const { running, drivers } = session.value!

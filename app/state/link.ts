@@ -77,6 +77,11 @@ export function command(message: Command): void {
   void worker.command(message)
 }
 
+/** By itself, so it dismisses no problem. */
+export function askInFlight(): void {
+  void worker.command({ type: 'inFlight' })
+}
+
 export function look(view: View): void {
   void worker.look(view)
 }

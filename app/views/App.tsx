@@ -5,19 +5,19 @@ import { openDialog } from '../state/dialogs.ts'
 import { problem, selectedRow, session } from '../state/link.ts'
 import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
 import { Charts } from './Charts.tsx'
-import { DetailPane } from './DetailPane.tsx'
-import { DriverPicker } from './DriverPicker.tsx'
 import { GridPanel } from './GridPanel.tsx'
 import { Header } from './Header.tsx'
 import { Icon } from './Icon.tsx'
-import { RecordDialog } from './RecordDialog.tsx'
-import { ShortcutsDialog } from './ShortcutsDialog.tsx'
+import { lazily } from './lazily.tsx'
+import { OpenDialog } from './OpenDialog.tsx'
 import { Splitter } from './Splitter.tsx'
 import { StatusBar } from './StatusBar.tsx'
 import { listenForShortcuts } from './shortcuts.ts'
 
 /** Height that the grid keeps, whatever the other panels ask for. */
 const LEAST_GRID_PX = 150
+
+const DetailPane = lazily(() => import('./DetailPane.tsx').then((module) => module.DetailPane))
 
 export function App() {
   useEffect(listenForShortcuts, [])
@@ -60,9 +60,7 @@ export function App() {
         </>
       )}
       <StatusBar />
-      {openDialog.value === 'drivers' && <DriverPicker />}
-      {openDialog.value === 'record' && <RecordDialog />}
-      {openDialog.value === 'shortcuts' && <ShortcutsDialog />}
+      <OpenDialog />
     </div>
   )
 }

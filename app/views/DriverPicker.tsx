@@ -10,12 +10,17 @@ import { Icon } from './Icon.tsx'
 export function DriverPicker() {
   const [search, setSearch] = useState('')
   const [active, setActive] = useState(0)
+  /** The driver whose warning must be answered first. */
+  const [asked, setAsked] = useState('')
   const list = useRef<HTMLUListElement>(null)
   const field = useRef<HTMLInputElement>(null)
   useEffect(() => {
     command({ type: 'listDrivers' })
     field.current?.focus()
   }, [])
+  useEffect(() => {
+    if (asked) list.current?.querySelector<HTMLElement>('.confirm button')?.focus()
+  }, [asked])
   useEffect(() => {
     list.current?.querySelector('.active')?.scrollIntoView({ block: 'nearest' })
   }, [active])
@@ -26,12 +31,15 @@ export function DriverPicker() {
   const found = (all ?? [])
     .filter((entry) => `${entry.name} ${entry.displayName}`.toLowerCase().includes(wanted))
     .sort((a, b) => Number(hooked.has(b.name)) - Number(hooked.has(a.name)) || a.name.localeCompare(b.name))
-  const toggle = (entry: DriverEntry) =>
-    command(
-      hooked.has(entry.name)
-        ? { type: 'removeDriver', name: entry.name }
-        : { type: 'addDriver', name: entry.name, force: false },
-    )
+  const watch = (name: string, force: boolean) => {
+    setAsked('')
+    command({ type: 'addDriver', name, force })
+  }
+  const toggle = (entry: DriverEntry) => {
+    if (hooked.has(entry.name)) command({ type: 'removeDriver', name: entry.name })
+    else if (entry.warning) setAsked(entry.name)
+    else watch(entry.name, false)
+  }
   const onKey = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key]
     if (step !== undefined) setActive(Math.min(Math.max(0, active + step), Math.max(0, found.length - 1)))
@@ -88,6 +96,17 @@ export function DriverPicker() {
                 </span>
                 <span class="driver-state">{on ? 'watched' : ''}</span>
               </button>
+              {asked === entry.name && !on && (
+                <div class="confirm" role="alertdialog" aria-label={`Watch ${entry.name} anyway?`}>
+                  <span>The machine may stop, sooner or later. Better try it on a virtual one.</span>
+                  <button type="button" class="button" onClick={() => setAsked('')}>
+                    Leave it
+                  </button>
+                  <button type="button" class="button danger" onClick={() => watch(entry.name, true)}>
+                    Watch anyway
+                  </button>
+                </div>
+              )}
             </li>
           )
         })}

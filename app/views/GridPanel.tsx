@@ -9,6 +9,7 @@ import { GridView } from '../grid/grid-view.ts'
 import { requestColumns, rowText } from '../grid/request-columns.ts'
 import {
   detail,
+  filterProblem,
   live,
   refreshDetail,
   select,
@@ -93,7 +94,10 @@ export function GridPanel() {
   useSignalEffect(() => {
     void filter.value
     void sort.value
-    view.current?.toTop()
+    view.current?.expectOtherRows()
+  })
+  useSignalEffect(() => {
+    if (filterProblem.value) view.current?.keepRows()
   })
 
   const total = widths.reduce((sum, each) => sum + each, 0)

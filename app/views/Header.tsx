@@ -1,7 +1,14 @@
 // Header.tsx: the tool bar: which drivers, start and stop, record, filter, follow, clear, and the rest in a menu.
 
 import { formatBytes } from '../../src/formats/values.ts'
-import { canCapture, chooseDrivers, clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import {
+  canCapture,
+  chooseDrivers,
+  chooseRequests,
+  clearRows,
+  toggleRecording,
+  toggleRunning,
+} from '../state/actions.ts'
 import { command, session, status } from '../state/link.ts'
 import { follow, toggleFollow } from '../state/query.ts'
 import { FilterField } from './FilterField.tsx'
@@ -40,6 +47,7 @@ export function Header() {
         <Icon name={running ? 'stop' : 'play'} />
         <span class="label">{running ? 'Stop' : 'Start'}</span>
       </button>
+      <CaptureButton disabled={disabled} />
       <RecordButton disabled={disabled} />
       <FilterField />
       <button
@@ -104,6 +112,28 @@ function DriverChips({ more }: { more: () => void }) {
         </button>
       )}
     </div>
+  )
+}
+
+/** Where rows are not all requests, that must be seen, also of a file. */
+function CaptureButton({ disabled }: { disabled: boolean }) {
+  const only = session.value?.recordedOnly ?? ''
+  return (
+    <button
+      type="button"
+      class={`button ${only ? 'narrowed' : ''}`}
+      title={only ? `Capture options (O)\nRecording only ${only}` : 'Capture options: what is recorded (O)'}
+      aria-label="Capture options"
+      disabled={disabled}
+      onClick={chooseRequests}
+    >
+      <Icon name="funnel" />
+      {only && (
+        <span class="only" data-testid="recorded-only">
+          recording only {only}
+        </span>
+      )}
+    </button>
   )
 }
 

@@ -12,6 +12,7 @@ const SHAPES = {
   check: 'M3 8.5l3.2 3.2L13 4.8',
   warning: 'M8 2.5l6 10.5H2zM8 6.5v3M8 11.4v.01',
   plug: 'M6 2v3M10 2v3M4.5 5h7v2.5a3.5 3.5 0 0 1-7 0zM8 11v3',
+  funnel: 'M2.5 3.5h11L9.4 8.6v4.2l-2.8-1.4V8.6z',
   collapse: 'M4 6l4 4 4-4',
 } as const
 

@@ -3,18 +3,22 @@
 import { formatBytes, formatCount } from '../../src/formats/values.ts'
 import { LossReason } from '../../src/protocol/layout.ts'
 import { connection, session, status } from '../state/link.ts'
+import { showInFlight } from '../state/top-panel.ts'
 import type { Status } from '../worker/frames.ts'
 
-const REASONS: [number, string][] = [
+type Reasons = [reason: number, label: string][]
+
+/** Records that are not there. */
+const DROPPED: Reasons = [
   [LossReason.RingFull, 'ring full'],
   [LossReason.RecordTooLarge, 'record too large'],
-  [LossReason.CompletionQuota, 'completion not recorded: too many outstanding'],
 ]
-/** These records are there; only their payload is not. They are no drops. */
-const PAYLOAD_REASONS: [number, string][] = [
+/** Records that are there, and lack something. They are no drops. */
+const WITHOUT_PAYLOAD: Reasons = [
   [LossReason.PayloadNoScratch, 'no scratch memory'],
   [LossReason.PayloadFault, 'caller’s memory could not be read'],
 ]
+const WITHOUT_END: Reasons = [[LossReason.CompletionQuota, 'too many requests outstanding']]
 
 export function StatusBar() {
   const state = session.value
@@ -31,19 +35,17 @@ export function StatusBar() {
             title={storedTitle(counts)}
           />
           <Item id="shown" value={formatCount(counts.shown)} after="shown" />
+          <Unrecorded counts={counts} />
           <Dropped counts={counts} />
+          <Incomplete id="no-payload" before="no payload" counts={counts} reasons={WITHOUT_PAYLOAD} />
+          <Incomplete id="no-end" before="no end" counts={counts} reasons={WITHOUT_END} />
           <Item
             id="unpaired"
             before="unpaired"
             value={formatCount(counts.unpairedEnds)}
             title="Ends whose start was not recorded"
           />
-          <Item
-            id="in-flight"
-            before="in flight"
-            value={formatCount(counts.inFlight)}
-            title="Requests that have not ended yet"
-          />
+          <InFlight counts={counts} />
           <span class="space" />
           <Item
             id="store"
@@ -88,18 +90,60 @@ function Source() {
   )
 }
 
+/** Charts count these, rows do not. */
+function Unrecorded({ counts: { filtered, sampledOut } }: { counts: Status }) {
+  if (filtered + sampledOut === 0) return null
+  return (
+    <Item
+      id="unrecorded"
+      before="not recorded"
+      value={formatCount(filtered + sampledOut)}
+      title={`Kept out by capture options: ${formatCount(filtered)}\nKept out by sampling: ${formatCount(sampledOut)}`}
+    />
+  )
+}
+
+function InFlight({ counts }: { counts: Status }) {
+  const running = session.value?.running ?? false
+  // The driver's count has also those that are not recorded.
+  const value = formatCount(running ? counts.outstanding : counts.inFlight)
+  if (!running)
+    return <Item id="in-flight" before="in flight" value={value} title="Requests that have not ended" />
+  return (
+    <button
+      type="button"
+      title="Requests that have not ended yet: show the oldest"
+      data-item="in-flight"
+      onClick={showInFlight}
+    >
+      in flight <b>{value}</b>
+    </button>
+  )
+}
+
+function lossesFor(reasons: Reasons, counts: Status): { total: number; lines: string[] } {
+  const lost = reasons.map(([reason, label]): [string, number, number] => [
+    label,
+    counts.droppedStarts[reason] ?? 0,
+    counts.droppedEnds[reason] ?? 0,
+  ])
+  return {
+    total: lost.reduce((sum, [, starts, ends]) => sum + starts + ends, 0),
+    lines: lost
+      .filter(([, starts, ends]) => starts + ends > 0)
+      .map(([label, starts, ends]) => `${label}: ${formatCount(starts)} starts, ${formatCount(ends)} ends`),
+  }
+}
+
+function Incomplete(props: { id: string; before: string; counts: Status; reasons: Reasons }) {
+  const { total, lines } = lossesFor(props.reasons, props.counts)
+  if (total === 0) return null
+  return <Item id={props.id} before={props.before} value={formatCount(total)} title={lines.join('\n')} />
+}
+
 function Dropped({ counts }: { counts: Status }) {
-  const reasons = (list: [number, string][]) =>
-    list.map(([reason, label]): [string, number, number] => [
-      label,
-      counts.droppedStarts[reason] ?? 0,
-      counts.droppedEnds[reason] ?? 0,
-    ])
-  const lost = reasons(REASONS)
-  const total = lost.reduce((sum, [, starts, ends]) => sum + starts + ends, counts.droppedOthers)
-  const lines = [...lost, ...reasons(PAYLOAD_REASONS)]
-    .filter(([, starts, ends]) => starts + ends > 0)
-    .map(([label, starts, ends]) => `${label}: ${formatCount(starts)} starts, ${formatCount(ends)} ends`)
+  const { total: records, lines } = lossesFor(DROPPED, counts)
+  const total = records + counts.droppedOthers
   if (counts.droppedOthers > 0) lines.push(`other records: ${formatCount(counts.droppedOthers)}`)
   return (
     <Item

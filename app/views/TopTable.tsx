@@ -1,23 +1,21 @@
-// TopTable.tsx: who is busiest right now: functions or drivers, with their errors and bytes.
+// TopTable.tsx: who is busiest right now: functions or drivers, with their errors and bytes; and what is in flight.
 
 import { useEffect, useState } from 'preact/hooks'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatBytes, formatCount, formatRate } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex } from '../../src/protocol/ids.ts'
 import { live, names, subscribe } from '../state/link.ts'
+import { followInFlight, TABS, type Tab, topTab } from '../state/top-panel.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { shortDriverName } from '../text/row-text.ts'
 import type { ChartsFrame, TopEntry } from '../worker/frames.ts'
-
-const TABS = ['Function', 'Driver'] as const
-type Tab = (typeof TABS)[number]
+import { InFlightTable } from './InFlightTable.tsx'
 
 export function TopTable() {
-  const [tab, setTab] = useState<Tab>('Function')
+  const tab = topTab.value
   const [frame, setFrame] = useState<ChartsFrame | null>(null)
   useEffect(() => subscribe('charts', () => setFrame(live.charts)), [])
-  const entries = (tab === 'Function' ? frame?.functions : frame?.drivers) ?? []
-  const most = Math.max(1, ...entries.map((entry) => entry.requests))
+  useEffect(followInFlight, [])
   return (
     <div class="panel top">
       <div class="tabs" role="tablist" aria-label="Busiest">
@@ -27,30 +25,40 @@ export function TopTable() {
             type="button"
             role="tab"
             aria-selected={tab === name}
-            onClick={() => setTab(name)}
+            onClick={() => {
+              topTab.value = name
+            }}
           >
             {name}
           </button>
         ))}
       </div>
       <div class="top-scroll">
-        <table>
-          <thead>
-            <tr>
-              <th>{tab}</th>
-              <th>Req/s</th>
-              <th>Err/s</th>
-              <th class="bytes">Bytes/s</th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.map((entry) => (
-              <Row key={entry.key} tab={tab} entry={entry} share={entry.requests / most} />
-            ))}
-          </tbody>
-        </table>
+        {tab === 'In flight' ? <InFlightTable /> : <Busiest tab={tab} frame={frame} />}
       </div>
     </div>
+  )
+}
+
+function Busiest({ tab, frame }: { tab: Tab; frame: ChartsFrame | null }) {
+  const entries = (tab === 'Function' ? frame?.functions : frame?.drivers) ?? []
+  const most = Math.max(1, ...entries.map((entry) => entry.requests))
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th>{tab}</th>
+          <th>Req/s</th>
+          <th>Err/s</th>
+          <th class="bytes">Bytes/s</th>
+        </tr>
+      </thead>
+      <tbody>
+        {entries.map((entry) => (
+          <Row key={entry.key} tab={tab} entry={entry} share={entry.requests / most} />
+        ))}
+      </tbody>
+    </table>
   )
 }
 

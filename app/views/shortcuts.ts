@@ -1,6 +1,6 @@
 // shortcuts.ts: the keys that work anywhere in the window, in one table: what they do, and what the overlay says.
 
-import { chooseDrivers, clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
+import { chooseDrivers, chooseRequests, clearRows, toggleRecording, toggleRunning } from '../state/actions.ts'
 import { openDialog } from '../state/dialogs.ts'
 import { select } from '../state/link.ts'
 import { toggleFollow } from '../state/query.ts'
@@ -31,6 +31,7 @@ export const SHORTCUTS: Shortcut[] = [
   { keys: 'Space', does: 'Start or stop', matches: plain(' '), run: toggleRunning },
   { keys: 'F', does: 'Follow the newest requests', matches: plain('f'), run: toggleFollow },
   { keys: 'D', does: 'Choose drivers', matches: plain('d'), run: chooseDrivers },
+  { keys: 'O', does: 'Capture options', matches: plain('o'), run: chooseRequests },
   { keys: 'R', does: 'Record to a file, or stop recording', matches: plain('r'), run: toggleRecording },
   { keys: '/', does: 'Filter', matches: plain('/'), run: focusFilter },
   { keys: 'Ctrl F', does: 'Filter', everywhere: true, matches: withCtrl('f'), run: focusFilter },

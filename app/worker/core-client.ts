@@ -28,6 +28,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
   private viewStamp = 0
   /** The stamp of the first view with the present filter and order: windows of earlier ones show something else. */
   private queryStamp = 0
+  private shownRows = 0
   private detailStamp = 0
   private detailRow = 0 as RowId
 
@@ -149,6 +150,9 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
   private takeWindow(frame: ArrayBuffer): void {
     const window = RowWindow.decode(frame)
     if (window.viewStamp < this.queryStamp) return
+    // Fewer rows than before: they were cleared, and those that come now are others.
+    if (window.shown < this.shownRows) this.cache.clear()
+    this.shownRows = window.shown
     this.cache.add(window)
     // A copy goes to the page: the cache needs its own.
     const buffer = frame.slice(0)

@@ -1,0 +1,85 @@
+// InFlightTable.tsx: requests that have not ended, the oldest first: what is stuck, where, and for whom. It lists those
+// that are not recorded, too.
+
+import { ioctlName } from '../../src/formats/ioctl.ts'
+import { carriesControlCode, functionName } from '../../src/formats/irp-names.ts'
+import { formatCount, formatDuration, formatHex, ticksToNs } from '../../src/formats/values.ts'
+import type { InFlightList } from '../../src/protocol/wire.ts'
+import { inFlight, session } from '../state/link.ts'
+import { functionColour } from '../text/function-colours.ts'
+import { shortDriverName } from '../text/row-text.ts'
+
+export function InFlightTable() {
+  const list = inFlight.value
+  const running = session.value?.running ?? false
+  if (!list) return <p class="note dim">{running ? 'Looking…' : 'Nothing is being captured.'}</p>
+  if (list.requests.length === 0) return <p class="note dim">Every request has ended.</p>
+  const oldest = list.at - list.requests[0]!.arrival
+  return (
+    <>
+      <table class="in-flight">
+        <thead>
+          <tr>
+            <th>Request</th>
+            <th>Process</th>
+            <th>Age</th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.requests.map((request) => (
+            <Row key={request.requestId} request={request} age={list.at - request.arrival} oldest={oldest} />
+          ))}
+        </tbody>
+      </table>
+      {list.total > list.requests.length && (
+        <p class="note dim">
+          The oldest {list.requests.length} of {formatCount(list.total)}.
+        </p>
+      )}
+    </>
+  )
+}
+
+interface RowProps {
+  request: InFlightList['requests'][number]
+  age: number
+  oldest: number
+}
+
+function Row({ request, age, oldest }: RowProps) {
+  const { processId, threadId, processName, driverName, held } = request
+  const fn = functionName(request.function)
+  const code = carriesControlCode(request.function)
+    ? ioctlName(request.code) || formatHex(request.code, 8)
+    : ''
+  const duration = formatDuration(ticksToNs(age, session.value!.ticksPerSecond))
+  const title = [
+    `${fn} ${code}`.trim(),
+    `to ${driverName}`,
+    `process ${processName} ${processId}, thread ${threadId}`,
+    ...(held ? ['not recorded yet: its end decides'] : []),
+  ].join('\n')
+  const share = oldest > 0 ? (age / oldest) * 100 : 0
+  return (
+    <tr title={title}>
+      <td>
+        <span
+          class="bar-cell"
+          style={{
+            '--share': `${share.toFixed(1)}%`,
+            '--entry': `var(--f${functionColour(request.function)})`,
+          }}
+        >
+          <small class="dim">{shortDriverName(driverName)}</small> {code.replace(/^(IOCTL|FSCTL)_/, '') || fn}
+        </span>
+      </td>
+      <td>
+        {processName || 'process'}{' '}
+        <small class="dim">
+          {processId}:{threadId}
+        </small>
+      </td>
+      <td>{duration}</td>
+    </tr>
+  )
+}

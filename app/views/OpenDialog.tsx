@@ -1,0 +1,17 @@
+// OpenDialog.tsx: the dialog that is open, if any.
+
+import type { ComponentType } from 'preact'
+import { type DialogName, openDialog } from '../state/dialogs.ts'
+import { lazily } from './lazily.tsx'
+
+const DIALOGS: Record<DialogName, ComponentType> = {
+  drivers: lazily(() => import('./DriverPicker.tsx').then((module) => module.DriverPicker)),
+  capture: lazily(() => import('./CaptureDialog.tsx').then((module) => module.CaptureDialog)),
+  record: lazily(() => import('./RecordDialog.tsx').then((module) => module.RecordDialog)),
+  shortcuts: lazily(() => import('./ShortcutsDialog.tsx').then((module) => module.ShortcutsDialog)),
+}
+
+export function OpenDialog() {
+  const View = openDialog.value && DIALOGS[openDialog.value]
+  return View && <View />
+}
