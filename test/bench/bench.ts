@@ -15,6 +15,7 @@ import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
 import { printFigures } from './table.ts'
+import { benchUi } from './ui.ts'
 import { benchWholePath } from './whole-path.ts'
 
 const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> = {
@@ -25,6 +26,7 @@ const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> 
   'whole-path': benchWholePath,
   query: benchQuery,
   disk: benchDisk,
+  ui: benchUi,
 }
 
 const { values: options } = parseArgs({
