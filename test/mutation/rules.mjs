@@ -398,9 +398,7 @@ export const rules = [
   {
     rule: 'an end belongs to the epoch of its start',
     file: 'driver/core/capture.cpp',
-    edits: [
-      ['if (!recording() || context.epoch.LoadAcquire() != epoch()) return;', 'if (!recording()) return;'],
-    ],
+    edits: [['if (!recording() || context.epoch.LoadAcquire() != epoch()) {', 'if (!recording()) {']],
     test: 'a request of an earlier capture ends in none',
   },
   {

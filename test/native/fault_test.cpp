@@ -168,4 +168,23 @@ TEST_CASE("each allocation of each path fails once: a clear status, and the next
     }
 }
 
+TEST_CASE("a request through a hook allocates nothing of ours") {
+    Client client;
+    REQUIRE(client.Open() == STATUS_SUCCESS);
+    REQUIRE(client.Hello() == STATUS_SUCCESS);
+    // As many as can be made to fail.
+    const auto allocations = [&] {
+        for (int64_t n = 1;; n++) {
+            sim::FailAllocation fail(n);
+            client.Echo(targets::kEchoNeither);
+            if (!fail.Happened()) return n - 1;
+        }
+    };
+    const int64_t without = allocations();
+    CHECK(without > 0);
+    REQUIRE(client.Start(kMinRingBytes) == STATUS_SUCCESS);
+    REQUIRE(client.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == STATUS_SUCCESS);
+    CHECK(allocations() == without);
+}
+
 }  // namespace drivermon::test
