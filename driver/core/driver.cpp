@@ -4,6 +4,7 @@
 #include "control.h"
 #include "process_watch.h"
 #include "protocol/version.h"
+#include "residence.h"
 
 namespace drivermon {
 
@@ -12,6 +13,7 @@ namespace {
 struct Driver {
     ControlLock lock;
     Capture capture;
+    Residence residence;
     HookTable hooks;
     Delivery delivery;
     Control control;
@@ -44,9 +46,28 @@ NTSTATUS NTAPI OnDeviceControl(PDEVICE_OBJECT, PIRP irp) {
     return theDriver->control.DeviceControl(irp);
 }
 
+// PASSIVE_LEVEL. The service's AllowUnload, a REG_DWORD: 1 on a developer's test machine.
+bool AllowsUnload(UNICODE_STRING* registryPath) {
+    OBJECT_ATTRIBUTES attributes;
+    InitializeObjectAttributes(&attributes, registryPath, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, nullptr, nullptr);
+    HANDLE key = nullptr;
+    if (!NT_SUCCESS(ZwOpenKey(&key, KEY_QUERY_VALUE, &attributes))) return false;
+    UNICODE_STRING name = StringOf(u"AllowUnload");
+    alignas(8) UCHAR memory[sizeof(KEY_VALUE_PARTIAL_INFORMATION) + sizeof(uint32_t)];
+    ULONG bytes = 0;
+    NTSTATUS status = ZwQueryValueKey(key, &name, KeyValuePartialInformation, memory, sizeof(memory), &bytes);
+    ZwClose(key);
+    const auto* value = reinterpret_cast<const KEY_VALUE_PARTIAL_INFORMATION*>(memory);
+    if (!NT_SUCCESS(status) || value->Type != REG_DWORD || value->DataLength != sizeof(uint32_t)) return false;
+    uint32_t allow;
+    RtlCopyMemory(&allow, value->Data, sizeof(allow));
+    return allow == 1;
+}
+
 void Destroy(Driver* driver) {
     void* allocation = driver->allocation;
     driver->processes.End();
+    driver->residence.End();
     driver->capture.recorder.doorbell().Shutdown();
     driver->~Driver();
     ExFreePoolWithTag(allocation, kPoolTag);
@@ -55,7 +76,7 @@ void Destroy(Driver* driver) {
 
 }  // namespace
 
-NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING*) {
+NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING* registryPath) {
     void* allocation = nullptr;
     void* memory = AllocateAligned(sizeof(Driver), &allocation);
     if (memory == nullptr) return STATUS_INSUFFICIENT_RESOURCES;
@@ -63,10 +84,13 @@ NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING*) {
     driver->allocation = allocation;
     theDriver = driver;
 
+    self->DriverUnload = DriverUnload;
     driver->lock.Initialize();
     NTSTATUS status = driver->capture.Initialize(DetectPlatform());
+    driver->residence.Initialize(self, AllowsUnload(registryPath), driver->capture.recorder.platform().slotRestMs,
+                                 &driver->capture.requests);
     driver->delivery.Initialize(&driver->capture.recorder);
-    driver->hooks.Initialize(&driver->capture, &driver->lock, self);
+    driver->hooks.Initialize(&driver->capture, &driver->lock, &driver->residence, self);
     driver->control.Initialize(&driver->capture, &driver->hooks, &driver->delivery, &driver->lock);
 
     UNICODE_STRING deviceName = StringOf(DRIVERMON_DEVICE_NAME);
@@ -85,7 +109,6 @@ NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING*) {
     self->MajorFunction[IRP_MJ_CLEANUP] = OnClose;
     self->MajorFunction[IRP_MJ_CLOSE] = OnClose;
     self->MajorFunction[IRP_MJ_DEVICE_CONTROL] = OnDeviceControl;
-    self->DriverUnload = DriverUnload;
     driver->processes.Begin(&driver->capture);
     return STATUS_SUCCESS;
 }

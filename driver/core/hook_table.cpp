@@ -66,9 +66,10 @@ HookTable::~HookTable() {
     hookedCapture.StoreRelease(nullptr);
 }
 
-void HookTable::Initialize(Capture* capture, ControlLock* lock, DRIVER_OBJECT* self) {
+void HookTable::Initialize(Capture* capture, ControlLock* lock, Residence* residence, DRIVER_OBJECT* self) {
     capture_ = capture;
     lock_ = lock;
+    residence_ = residence;
     self_ = self;
     theTable = this;
     hookedCapture.StoreRelease(capture);
@@ -150,8 +151,8 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
         return status;
     }
 
-    // From here on code of ours may be called at any time, by anyone: we stay until the machine restarts.
-    self_->DriverUnload = nullptr;
+    // From here on code of ours may be called at any time, by anyone.
+    residence_->Settle();
 
     bool chained = slot->referenced;
     if (chained) {
@@ -322,6 +323,15 @@ void HookTable::RemoveWatch(Watch* watch, UnhookReason reason) {
     slot.referenced = false;
     slot.freedTicks = NowTicks();
     ObDereferenceObject(slot.driver);
+    RestIfUnhooked();
+}
+
+void HookTable::RestIfUnhooked() {
+    if (unloading_ != 0) return;
+    for (const Slot& slot : slots) {
+        if (slot.referenced) return;
+    }
+    residence_->Rest();
 }
 
 NTSTATUS HookTable::Remove(uint32_t driverId, RemoveDriverReply* reply) {
@@ -426,6 +436,7 @@ void HookTable::OnUnload(Slot& slot, DRIVER_OBJECT* driver) {
     bool referenced = false;
     {
         ControlLock::Hold hold(*lock_);
+        unloading_++;
         if (slot.referenced && slot.driver == driver) {
             Restore(slot);
             slot.watch.StoreRelease(nullptr);
@@ -448,6 +459,9 @@ void HookTable::OnUnload(Slot& slot, DRIVER_OBJECT* driver) {
     PDRIVER_UNLOAD original = slot.originalUnload.LoadAcquire();
     original(driver);
     if (referenced) ObDereferenceObject(driver);
+    ControlLock::Hold hold(*lock_);
+    unloading_--;
+    RestIfUnhooked();
 }
 
 void OnMonitoredDriverUnload(Slot& slot, DRIVER_OBJECT* driver) {

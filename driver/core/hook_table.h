@@ -8,6 +8,7 @@
 
 #include "capture.h"
 #include "control_lock.h"
+#include "residence.h"
 #include "slot.h"
 
 namespace drivermon {
@@ -18,7 +19,7 @@ class HookTable {
     ~HookTable();
 
     // `self` is our own driver object: it cannot be hooked, and loses its unload routine with the first hook.
-    void Initialize(Capture* capture, ControlLock* lock, DRIVER_OBJECT* self);
+    void Initialize(Capture* capture, ControlLock* lock, Residence* residence, DRIVER_OBJECT* self);
 
     NTSTATUS Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply* reply);
     NTSTATUS Remove(uint32_t driverId, RemoveDriverReply* reply);
@@ -48,13 +49,16 @@ class HookTable {
     void RecordHooking(Shard& shard, const Watch& watch, RecordType type, uint32_t reason, KIRQL irql);
     void RecordUnhooked(const Watch& watch, UnhookReason reason);
     void RemoveWatch(Watch* watch, UnhookReason reason);
+    void RestIfUnhooked();
     void FreeRetired();
     void CompactRetired();
     void FreeWatch(Watch* watch);
 
     Capture* capture_ = nullptr;
     ControlLock* lock_ = nullptr;
+    Residence* residence_ = nullptr;
     DRIVER_OBJECT* self_ = nullptr;
+    uint32_t unloading_ = 0;  // monitored drivers whose unload thunk is running
     // Oldest first. Those removed while recording stay for their totals: hence a limit on hooking over and over.
     static constexpr uint32_t kMaxWatches = 1u << 14;
     Watch* watches_ = nullptr;

@@ -99,6 +99,13 @@ uint32_t RequestTable::List(uint64_t epoch, InFlightRequest* entries, uint32_t c
     return total;
 }
 
+bool RequestTable::IsEmpty() const {
+    for (size_t i = 0; i < contexts_.count(); i++) {
+        if (contexts_[i].ticket.LoadAcquire() != 0) return false;
+    }
+    return true;
+}
+
 Context* RequestTable::Find(uint64_t handle) const {
     uint64_t index = handle & ((1u << kIndexBits) - 1);
     return index < contexts_.count() ? &contexts_[index] : nullptr;

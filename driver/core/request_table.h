@@ -92,6 +92,8 @@ class RequestTable {
     // PASSIVE_LEVEL. Lists those of `epoch` that have arrived and not ended: up to `capacity`; returns how many there
     // are. Requests come and go meanwhile: each entry was true at some time during the call.
     uint32_t List(uint64_t epoch, InFlightRequest* entries, uint32_t capacity) const;
+    // <= DISPATCH_LEVEL, no lock. Nothing is awaited, in any epoch.
+    bool IsEmpty() const;
     // Any handle whatsoever; null if it is none of ours.
     Context* Find(uint64_t handle) const;
 

@@ -105,14 +105,15 @@ NTSTATUS LoadDriver(const std::u16string& name, const std::u16string& displayNam
 NTSTATUS UnloadDriver(const std::u16string& name) {
     Ref<DRIVER_OBJECT> driver = ReferenceDriver(name);
     if (!driver) return STATUS_OBJECT_NAME_NOT_FOUND;
-    if (!driver->DriverUnload) return STATUS_INVALID_DEVICE_REQUEST;
+    const PDRIVER_UNLOAD unload = __atomic_load_n(&driver->DriverUnload, __ATOMIC_ACQUIRE);
+    if (!unload) return STATUS_INVALID_DEVICE_REQUEST;
     for (PDEVICE_OBJECT device = driver->DeviceObject; device; device = device->NextDevice) {
         if (__atomic_load_n(&device->ReferenceCount, __ATOMIC_ACQUIRE)) return STATUS_DEVICE_BUSY;
     }
     driver->Flags |= DRVO_UNLOAD_INVOKED;
     {
         RunAs system(SystemProcess(), 0);
-        driver->DriverUnload(driver.get());
+        unload(driver.get());
     }
     RemoveName(name);
     ObfDereferenceObject(driver.get());  // the name's

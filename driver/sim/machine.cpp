@@ -84,6 +84,7 @@ class SimulatedMachine final : public Machine {
         platform_.raiseIrql = options.sections;
         platform_.lockRings = !options.sections;
         if (options.requestQuota != 0) platform_.requestQuota = options.requestQuota;
+        platform_.slotRestMs = options.slotRestMs;
         platformOverride = &platform_;
         try {
             Load(kOurDriver, u"DriverMon", DriverLoad);

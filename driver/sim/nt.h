@@ -266,6 +266,7 @@ enum { KernelMode = 0, UserMode = 1, MaximumMode = 2 };
 #define FILE_OPENED 1
 
 #define OBJ_CASE_INSENSITIVE 0x40
+#define OBJ_KERNEL_HANDLE 0x200
 
 // ---- Synchronisation objects -----------------------------------------------------------------------------------
 
@@ -884,6 +885,35 @@ LONG_PTR ObfReferenceObject(PVOID Object);
 LONG_PTR ObfDereferenceObject(PVOID Object);
 #define ObReferenceObject(object) ObfReferenceObject(object)
 #define ObDereferenceObject(object) ObfDereferenceObject(object)
+
+// ---- The registry ----------------------------------------------------------------------------------------------
+
+typedef struct _OBJECT_ATTRIBUTES {
+    ULONG Length;
+    HANDLE RootDirectory;
+    PUNICODE_STRING ObjectName;
+    ULONG Attributes;
+    PVOID SecurityDescriptor;
+    PVOID SecurityQualityOfService;
+} OBJECT_ATTRIBUTES;
+#define InitializeObjectAttributes(p, name, attributes, root, descriptor) \
+    (*(p) = OBJECT_ATTRIBUTES{sizeof(OBJECT_ATTRIBUTES), (root), (name), (attributes), (descriptor), nullptr})
+
+#define KEY_QUERY_VALUE 0x0001
+#define REG_DWORD 4
+typedef enum _KEY_VALUE_INFORMATION_CLASS { KeyValuePartialInformation = 2 } KEY_VALUE_INFORMATION_CLASS;
+typedef struct _KEY_VALUE_PARTIAL_INFORMATION {
+    ULONG TitleIndex;
+    ULONG Type;
+    ULONG DataLength;
+    UCHAR Data[1];
+} KEY_VALUE_PARTIAL_INFORMATION, *PKEY_VALUE_PARTIAL_INFORMATION;
+
+NTSTATUS ZwOpenKey(PHANDLE KeyHandle, ACCESS_MASK DesiredAccess, POBJECT_ATTRIBUTES ObjectAttributes);
+NTSTATUS ZwQueryValueKey(HANDLE KeyHandle, PUNICODE_STRING ValueName,
+                         KEY_VALUE_INFORMATION_CLASS KeyValueInformationClass, PVOID KeyValueInformation, ULONG Length,
+                         PULONG ResultLength);
+NTSTATUS ZwClose(HANDLE Handle);
 
 // ---- The I/O manager -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,261 @@
+// hook_test.cpp: which drivers can be hooked, how many, under which names, and what is left when a hook goes; and when
+// our own driver may go.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <thread>
+
+#include "capture_session.h"
+#include "protocol/version.h"
+#include "scripted_driver.h"
+#include "sim/driver_loader.h"
+#include "sim/registry.h"
+
+namespace drivermon::test {
+namespace {
+
+const std::u16string kService = u"" DRIVERMON_SERVICE_NAME;
+const std::u16string kOurs = u"\\Driver\\" + kService;
+
+void Send(sim::Machine& machine, const ScriptedDriver& driver) {
+    sim::Status status;
+    auto handle = machine.Open(driver.path(), &status);
+    REQUIRE(handle);
+    CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_SUCCESS);
+}
+
+bool MayUnload() {
+    return __atomic_load_n(&sim::ReferenceDriver(kOurs)->DriverUnload, __ATOMIC_ACQUIRE) != nullptr;
+}
+
+// The test machine's setting, for the life of a test.
+struct AllowUnload {
+    AllowUnload() { sim::SetServiceValue(kService, u"AllowUnload", 1); }
+    ~AllowUnload() { sim::RemoveServiceValue(kService, u"AllowUnload"); }
+};
+
+// Handles everything; in read-only memory, as such tables often are.
+BOOLEAN NTAPI Handle(PFILE_OBJECT, BOOLEAN, PVOID, ULONG, PVOID, ULONG, ULONG, PIO_STATUS_BLOCK result,
+                     PDEVICE_OBJECT) {
+    result->Status = STATUS_SUCCESS;
+    result->Information = 0;
+    return TRUE;
+}
+constexpr FAST_IO_DISPATCH MakeTable() {
+    FAST_IO_DISPATCH table{};
+    table.SizeOfFastIoDispatch = sizeof(table);
+    table.FastIoDeviceControl = Handle;
+    return table;
+}
+constexpr FAST_IO_DISPATCH kConstantTable = MakeTable();
+
+}  // namespace
+
+TEST_CASE("as many drivers as there are slots, and not one more until one has gone and rested") {
+    for (uint32_t restMs : {0u, 3'600'000u}) {
+        CAPTURE(restMs);
+        sim::MachineOptions options;
+        options.slotRestMs = restMs;
+        auto machine = sim::Machine::Boot(options);
+        std::vector<std::unique_ptr<ScriptedDriver>> drivers;
+        for (uint32_t i = 0; i <= kMaxHookedDrivers; i++) {
+            const std::string number = std::to_string(i);
+            drivers.push_back(std::make_unique<ScriptedDriver>(u"D" + std::u16string(number.begin(), number.end())));
+        }
+        CaptureSession session(*machine);
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        std::vector<AddDriverReply> added(kMaxHookedDrivers);
+        for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
+            REQUIRE(session.AddDriver(drivers[i]->name(), &added[i]) == STATUS_SUCCESS);
+        }
+        for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
+            CHECK(session.AddDriver(drivers[i]->name()) == STATUS_OBJECT_NAME_COLLISION);
+        }
+        CHECK(session.AddDriver(drivers[kMaxHookedDrivers]->name()) == STATUS_INSUFFICIENT_RESOURCES);
+        for (const auto& driver : drivers) Send(*machine, *driver);
+        REQUIRE(session.RemoveDriver(added[7].driverId) == STATUS_SUCCESS);
+        // Late callers of the slot's thunks must find the originals they came for.
+        CHECK(session.AddDriver(drivers[kMaxHookedDrivers]->name()) ==
+              (restMs == 0 ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES));
+        if (restMs != 0)
+            CHECK(session.AddDriver(drivers[7]->name()) == STATUS_SUCCESS);  // the same may be back at once
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        const Captured captured = session.Finish();
+        std::map<uint32_t, uint32_t> seen;
+        for (const Request& request : captured.WithCode(kCode)) seen[request.start->header.driverId]++;
+        CHECK(seen.size() == kMaxHookedDrivers);
+        for (const AddDriverReply& reply : added) CHECK(seen[reply.driverId] == 1);
+        session.Die();
+    }
+}
+
+TEST_CASE("names up to the limit, and what lies beyond it") {
+    auto machine = sim::Machine::Boot();
+    const std::u16string prefix = u"\\Driver\\";
+    ScriptedDriver longest(std::u16string(kMaxDriverNameLength - prefix.size(), u'n'));
+    CHECK(longest.name().size() == kMaxDriverNameLength);
+    CaptureSession session(*machine);
+    AddDriverReply added{};
+    CHECK(session.AddDriver(longest.name(), &added) == STATUS_SUCCESS);
+    CHECK(added.driverObject == reinterpret_cast<uint64_t>(longest.object()));
+    CHECK(session.AddDriver(longest.name()) == STATUS_OBJECT_NAME_COLLISION);
+    CHECK(session.AddDriver(prefix + std::u16string(kMaxDriverNameLength - prefix.size(), u'm')) ==
+          STATUS_OBJECT_NAME_NOT_FOUND);
+    CHECK(session.AddDriver(longest.name() + u"n") == STATUS_NAME_TOO_LONG);
+    CHECK(session.AddDriver(u"\\Device\\" + std::u16string(8, u'n')) == STATUS_OBJECT_NAME_NOT_FOUND);
+    CHECK(session.AddDriver(kOurs) == STATUS_ACCESS_DENIED);
+    session.Die();
+}
+
+TEST_CASE("a copied dispatch pointer and a foreign device: the thunk knows whose it is") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver hooked(u"Hooked"), copier(u"Copier");
+    int hookedCalls = 0;
+    hooked.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        hookedCalls++;
+        return Complete(irp, STATUS_SUCCESS);
+    };
+    copier.onControl = hooked.onControl;
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(hooked.name(), &added) == STATUS_SUCCESS);
+    // Another driver takes the routine that it finds in the table, which is our thunk, for its own devices.
+    const PDRIVER_DISPATCH own = copier.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL];
+    copier.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL] = hooked.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL];
+    CHECK((copier.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL] != own));
+    Send(*machine, copier);
+    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    Send(*machine, copier);  // the thunk is in no table that we know of, and passes on
+    CHECK(hookedCalls == 2);
+    copier.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL] = own;
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const auto recorded = session.Finish().WithCode(kCode);
+    REQUIRE(recorded.size() == 1);
+    CHECK(recorded[0].start->header.driverId == added.driverId);
+    CHECK(recorded[0].start->deviceObject == reinterpret_cast<uint64_t>(copier.device()));
+}
+
+TEST_CASE("a driver that unloads while hooked, comes back and is hooked again: two lives, two ids") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    std::vector<uint32_t> ids;
+    for (int life = 0; life < 3; life++) {
+        ScriptedDriver driver(u"Returning");
+        Send(*machine, driver);  // before the hook: nobody's
+        AddDriverReply added{};
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+        ids.push_back(added.driverId);
+        Send(*machine, driver);
+    }
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const auto recorded = session.Finish().WithCode(kCode);
+    REQUIRE(recorded.size() == 3);
+    for (size_t i = 0; i < 3; i++) CHECK(recorded[i].start->header.driverId == ids[i]);
+    CHECK(ids[0] < ids[1]);
+    CHECK(ids[1] < ids[2]);
+}
+
+TEST_CASE("a fast-I/O table in read-only memory is not written, and is back after the hook") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Constant");
+    auto* table = const_cast<PFAST_IO_DISPATCH>(&kConstantTable);
+    driver.object()->FastIoDispatch = table;
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+    CHECK(added.fastIo == 1u << kFastIoDeviceControl);
+    CHECK(driver.object()->FastIoDispatch != table);
+    Send(*machine, driver);
+    RemoveDriverReply removed{};
+    REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
+    CHECK(removed.chainedFastIo == 0);
+    CHECK(driver.object()->FastIoDispatch == table);
+    Send(*machine, driver);
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const auto recorded = session.Finish().WithCode(kCode);
+    REQUIRE(recorded.size() == 1);
+    CHECK((recorded[0].start->flags & kRequestFastIo) != 0);
+}
+
+TEST_CASE("our own driver stays once it has hooked something") {
+    sim::MachineOptions options;
+    options.slotRestMs = 0;
+    auto machine = sim::Machine::Boot(options);
+    ScriptedDriver driver(u"Once");
+    CHECK(MayUnload());
+    {
+        CaptureSession session(*machine);
+        CHECK(MayUnload());
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        CHECK_FALSE(MayUnload());
+    }
+    CHECK_FALSE(MayUnload());
+    CHECK(sim::UnloadDriver(kOurs) == STATUS_INVALID_DEVICE_REQUEST);
+}
+
+TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or in flight") {
+    AllowUnload allowed;
+    sim::MachineOptions options;
+    options.slotRestMs = 1;
+    auto machine = sim::Machine::Boot(options);
+    ScriptedDriver driver(u"Leaving");
+    PIRP pended = nullptr;
+    driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        pended = irp;
+        return STATUS_PENDING;
+    };
+    // Long enough for several looks.
+    const auto rests = [] {
+        KTIMER timer;
+        KeInitializeTimer(&timer);
+        LARGE_INTEGER due;
+        due.QuadPart = -500'000;
+        KeSetTimer(&timer, due, nullptr);
+        KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, nullptr);
+    };
+    sim::Status status;
+    auto handle = machine->Open(driver.path(), &status);
+    REQUIRE(handle);
+    std::unique_ptr<sim::UserHandle::Pending> waiting;
+    {
+        CaptureSession session(*machine);
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        rests();
+        CHECK_FALSE(MayUnload());  // hooked
+        waiting = handle->BeginControl(kCode, nullptr, 0, nullptr, 0);
+        session.Die();
+    }
+    rests();
+    CHECK_FALSE(MayUnload());  // in flight
+    Complete(pended, STATUS_SUCCESS);
+    REQUIRE(waiting->Wait(sim::kForever));
+    while (!MayUnload()) std::this_thread::yield();
+
+    // Hooked again it stays again, while somebody is chained on top of it as well.
+    {
+        CaptureSession session(*machine);
+        AddDriverReply added{};
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+        CHECK_FALSE(MayUnload());
+        PDRIVER_DISPATCH& entry = driver.object()->MajorFunction[IRP_MJ_DEVICE_CONTROL];
+        const PDRIVER_DISPATCH thunk = entry;
+        entry = driver.object()->MajorFunction[IRP_MJ_CREATE];
+        RemoveDriverReply removed{};
+        REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
+        CHECK(removed.chainedFunctions == 1u << IRP_MJ_DEVICE_CONTROL);
+        rests();
+        CHECK_FALSE(MayUnload());
+        entry = thunk;
+        REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
+    }
+    while (!MayUnload()) std::this_thread::yield();
+    CHECK(sim::UnloadDriver(kOurs) == STATUS_SUCCESS);
+    CHECK_FALSE(machine->Open(DRIVERMON_USER_PATH, &status));
+}
+
+}  // namespace drivermon::test
