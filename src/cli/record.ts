@@ -7,6 +7,7 @@ import { LossReason, MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.t
 import { type Losses, lostRecords } from '../protocol/records.ts'
 import { RecordingError } from '../session/recorder.ts'
 import { Session } from '../session/session.ts'
+import { type Account, accountOf } from './account.ts'
 import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
@@ -115,7 +116,8 @@ async function record(options: Options, io: Io): Promise<void> {
       throw new CommandError('aborted: the end of the capture is missing in the file', 130)
     }
     if (problems.length > 0) throw new CommandError(problems.join('; '))
-    report(summaryOf(session, kind, elapsed, file), lossesOf(session), options, io)
+    const account = accountOf(session)
+    report(summaryOf(session, account, kind, elapsed, file), account.losses, options, io)
   } finally {
     progress.end()
     interruption.end()
@@ -171,40 +173,31 @@ function over(session: Session, kind: SourceKind, options: Options, elapsed: num
   if (options.duration !== undefined && elapsed >= options.duration) return true
   if (options.count === undefined) return false
   // On the sim the callers themselves stop after so many: exactly those are awaited.
-  return kind === 'sim' ? !session.trafficRunning() : requestsOf(session) >= options.count
+  return kind === 'sim' ? !session.trafficRunning() : accountOf(session).requests >= options.count
 }
 
-/** Starts that were recorded, without the fast-I/O calls that fell through: those are no requests, their IRPs are. */
-function requestsOf(session: Session): number {
-  return session.capture.starts - fellThroughOf(session)
-}
-
-/**
- * Where the end of such a call was dropped, its row looks like a request in flight. The driver knows better, as long as
- * all that it counts is recorded or dropped.
- */
-function fellThroughOf({ capture, counters }: Session): number {
-  if (!counters || counters.filteredStarts + counters.sampledOut > 0) return capture.fellThrough
-  return counters.functions.reduce((sum, each) => sum + each.fellThrough, 0) - counters.dropsFellThrough
-}
-
-function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: string): Summary {
+function summaryOf(
+  session: Session,
+  account: Account,
+  kind: SourceKind,
+  elapsed: number,
+  file: string,
+): Summary {
   const { capture } = session
   const watched = session.state().drivers.map(({ name }) => name.toLowerCase())
   const summary: Summary = {
-    requests: requestsOf(session),
+    requests: account.requests,
     rows: capture.endRow,
-    dropped: droppedOf(lossesOf(session)),
+    dropped: droppedOf(account.losses),
     unpaired: capture.unpairedEnds + capture.inFlight,
     seconds: Math.round(elapsed * 1000) / 1000,
     bytes: session.recordedBytes,
     file,
   }
-  const { filteredStarts = 0, sampledOut = 0 } = session.counters ?? {}
   const chosen = !arePredicatesDefault(session.state().settings.predicates)
-  if (chosen || filteredStarts + sampledOut > 0) {
-    summary.filtered = filteredStarts
-    summary.sampledOut = sampledOut
+  if (chosen || account.filtered + account.sampledOut > 0) {
+    summary.filtered = account.filtered
+    summary.sampledOut = account.sampledOut
   }
   if (kind === 'sim') {
     summary.issued = Object.entries(session.issued())
@@ -212,19 +205,6 @@ function summaryOf(session: Session, kind: SourceKind, elapsed: number, file: st
       .reduce((sum, [, count]) => sum + count, 0)
   }
   return summary
-}
-
-/** Dropped starts of calls that fell through were no requests. */
-function lossesOf({ counters, capture }: Session): Losses {
-  if (!counters) return capture.losses
-  const starts = [...counters.drops.starts]
-  let left = counters.dropsFellThrough
-  for (const reason of [LossReason.RingFull, LossReason.RecordTooLarge]) {
-    const taken = Math.min(left, starts[reason])
-    starts[reason] -= taken
-    left -= taken
-  }
-  return { ...counters.drops, starts }
 }
 
 function droppedOf(losses: Losses): Summary['dropped'] {
@@ -276,11 +256,11 @@ class Progress {
     const now = performance.now()
     const interval = this.#io.err.isTTY ? PROGRESS_INTERVAL_MS : 1000
     if (!this.#active || now - this.#shownAt < interval) return
-    const requests = requestsOf(this.#session)
+    const { requests, losses } = accountOf(this.#session)
     const rate = ((requests - this.#shownRequests) * 1000) / (now - this.#shownAt)
     this.#shownAt = now
     this.#shownRequests = requests
-    const dropped = lostRecords(lossesOf(this.#session))
+    const dropped = lostRecords(losses)
     const text = `${formatRate(rate)}  ${formatCount(requests)} requests  ${formatCount(dropped)} dropped  ${formatBytes(this.#session.recordedBytes)}`
     this.#open = this.#io.err.isTTY
     this.#io.err.write(this.#open ? `\r${text}\x1b[K` : `${text}\n`)

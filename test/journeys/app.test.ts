@@ -118,16 +118,17 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     expect(longEnough).toBeGreaterThan(0)
     await page.locator('.row:not(.void)').nth(longEnough).click()
     const input = () => bytesOf(page, 'Input')
-    await expect.poll(async () => (await input()).length, PATIENCE).toBeGreaterThan(0)
-    const sent = await input()
     const opening = 'echo 00000000: The quick brown fox. '
+    // The pane is loaded, and then finds out how many lines it has room for.
+    await expect.poll(async () => (await input()).length, PATIENCE).toBeGreaterThan(opening.length)
+    const sent = await input()
     expect(String.fromCharCode(...sent.slice(0, opening.length))).toMatch(
       /^echo [0-9a-f]{8}: The quick brown fox\. $/,
     )
     expect(sent.slice(opening.length)).toEqual(
       sent.slice(opening.length).map((_, i) => (opening.length + i) & 0xff),
     )
-    expect(await bytesOf(page, 'Output')).toEqual(sent)
+    await expect.poll(() => bytesOf(page, 'Output'), PATIENCE).toEqual(sent)
     expect(await text(page, '.fields')).toContain('STATUS_SUCCESS')
   })
 
@@ -161,6 +162,33 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Live')
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeLessThan(before)
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(0)
+  })
+
+  test('records only what was chosen, and says so', async () => {
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('o')
+    await page.getByLabel('Functions', { exact: true }).fill('DEVICE_CONTROL, NONSENSE')
+    await expect.poll(() => text(page, '.capture-form [role=alert]'), PATIENCE).toContain('"NONSENSE"')
+    await page.getByLabel('Functions', { exact: true }).fill('DEVICE_CONTROL')
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await expect
+      .poll(() => text(page, '[data-testid=recorded-only]'), PATIENCE)
+      .toBe('recording only DEVICE_CONTROL')
+    await page.keyboard.press('Control+l')
+    await expect
+      .poll(async () => {
+        const now = await rows(page)
+        return now.length > 5 && now.every((row) => row.Function === 'DEVICE_CONTROL')
+      }, PATIENCE)
+      .toBe(true)
+    expect(await item(page, 'unrecorded')).toBeGreaterThan(0)
+    expect(await item(page, 'unpaired')).toBe(0)
+  })
+
+  test('lists the requests in flight', async () => {
+    await page.locator('[data-item=in-flight]').click()
+    expect(await text(page, '[role=tab][aria-selected=true]')).toBe('In flight')
+    await expect.poll(() => text(page, '.in-flight td'), PATIENCE).toContain('AFD')
   })
 
   test('says so when the core is gone', async () => {

@@ -81,6 +81,27 @@ describe('drivermon on the simulated kernel', () => {
     expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
   })
 
+  it.each([
+    [['--only-function', 'DEVICE_CONTROL', 'FAST_IO_READ']],
+    [['--not-function', 'FAST_IO', '--sample', '3']],
+    [['--errors-only']],
+    [['--min-latency', '50us', '--errors-only']],
+    [['--ioctl', 'AFD_RECV', 'AFD_SEND']],
+  ])('accounts for what %j keeps out', async (options) => {
+    const { status, out, err } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', '--out', join(folder, 'some.pcapng'), '--force'],
+      ...['--count', '20000', '--rate', 'max', '--json', ...options],
+    )
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    const summary = JSON.parse(out) as Summary
+    expect(summary.requests).toBeGreaterThan(0)
+    expect(summary.requests).toBeLessThan(summary.issued!)
+    expect(summary.requests + lostStarts(summary) + summary.filtered! + summary.sampledOut!).toBe(
+      summary.issued,
+    )
+    expect(summary.unpaired).toBe(0)
+  })
+
   it('ends cleanly with Ctrl-C', async () => {
     const file = join(folder, 'interrupted.pcapng')
     const { child, ended } = start(
