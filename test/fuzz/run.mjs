@@ -50,6 +50,7 @@ else
   run(
     fuzzer,
     '-max_len=512',
+    '-len_control=0',
     '-timeout=30',
     '-print_final_stats=1',
     `-max_total_time=${values.seconds}`,
