@@ -28,6 +28,13 @@ const configureNative = [
   ...['-DDRIVERMON_TESTS=ON', '-DDRIVERMON_SANITIZE=address,undefined'],
 ]
 
+// Races show to ThreadSanitizer only, which AddressSanitizer does not stand beside.
+const configureForThreads = [
+  ...['cmake', '-S', '.', '-B', 'build-tsan', '--log-level=WARNING'],
+  ...['-DDRIVERMON_TESTS=ON', '-DDRIVERMON_SANITIZE=thread'],
+]
+const fuzzerRuntime = '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a'
+
 /** A part says which Debian packages it lacks, and how it runs: by commands, or as a project of vitest. */
 const parts = {
   check: { missing: nothingMissing, commands: [['npm', 'run', '--silent', 'check']] },
@@ -38,6 +45,21 @@ const parts = {
       ['cmake', '--build', 'build-tests', '--parallel', '2'],
       ['ctest', '--test-dir', 'build-tests', '--output-on-failure', '--no-tests=error'],
     ],
+  },
+  tsan: {
+    missing: missingForNative,
+    commands: [
+      configureForThreads,
+      ['cmake', '--build', 'build-tsan', '--target', 'drivermon_native_tests', '--parallel', '2'],
+      ['build-tsan/test/native/drivermon_native_tests', '--source-file=*stress_test*,*pump_test*'],
+    ],
+  },
+  fuzz: {
+    missing: () => [
+      ...missingPrograms({ cmake: 'cmake', make: 'make', 'clang-14': 'clang', 'clang++-14': 'clang' }),
+      ...(existsSync(fuzzerRuntime) ? [] : ['libclang-rt-14-dev']),
+    ],
+    commands: [['npm', 'run', '--silent', 'fuzz']],
   },
   build: { missing: nothingMissing, commands: [['npm', 'run', '--silent', 'build']] },
   unit: { missing: nothingMissing, commands: [] },
