@@ -10,6 +10,8 @@
 //
 // The timer is periodic and set from PASSIVE_LEVEL alone: to set a running timer anew, Wine waits for the end of its
 // DPC, even inside that DPC.
+//
+// Every order of the steps of this, of delivery.h and of the rings is explored in test/native/wake_model_test.cpp.
 #pragma once
 
 #include "atomic.h"
