@@ -319,7 +319,7 @@ export const rules = [
   {
     rule: 'the first hook takes our own unload routine away',
     file: hooks,
-    edits: [['self_->DriverUnload = nullptr;', '']],
+    edits: [['    residence_->Settle();\n', '']],
     test: "the first hook takes our own unload routine away, and an absent one of the driver's is left absent",
   },
   {
