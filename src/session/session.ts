@@ -85,6 +85,7 @@ export class Session implements Subject {
   #countersTimer: NodeJS.Timeout | undefined
   #hooksTimer: NodeJS.Timeout | undefined
   #processTimer: NodeJS.Timeout | undefined
+  #processesAskedAt = Number.NEGATIVE_INFINITY
   #wanted = new Set<number>()
   #events = new Set<SubjectEvents>()
 
@@ -391,7 +392,9 @@ export class Session implements Subject {
     }
     for (const processId of this.#capture.unknownProcesses()) this.#wanted.add(processId)
     if (this.#wanted.size > 0 && this.#phase === 'running') {
-      this.#processTimer ??= setTimeout(() => this.#learnProcesses(), PROCESSES_INTERVAL_MS)
+      // At once if the last snapshot is long ago: who asks may be gone in a moment.
+      const waitMs = Math.max(0, this.#processesAskedAt + PROCESSES_INTERVAL_MS - performance.now())
+      this.#processTimer ??= setTimeout(() => this.#learnProcesses(), waitMs)
     }
   }
 
@@ -399,6 +402,7 @@ export class Session implements Subject {
   #learnProcesses(): void {
     this.#processTimer = undefined
     if (this.#wanted.size === 0) return
+    this.#processesAskedAt = performance.now()
     let found: ProcessListing[]
     try {
       found = this.#source.processes().filter(({ processId }) => this.#wanted.has(processId))
