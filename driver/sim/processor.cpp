@@ -141,8 +141,10 @@ void RunTimerThread() {
             timer->Generation = 0;
         }
         // Under the lock: whoever found that the timer can no longer be cancelled must find its DPC queued.
+        // The timer is read before: whoever waits for it may take it along.
+        const PKDPC dpc = timer->Dpc;
         Signal(&timer->Header);
-        if (timer->Dpc) Enqueue(timer->Dpc, first.processor, nullptr, nullptr, true);
+        if (dpc) Enqueue(dpc, first.processor, nullptr, nullptr, true);
     }
 }
 
