@@ -63,7 +63,7 @@ constexpr uint8_t kMaxProducers = 2;
 constexpr uint8_t kMaxRecords = 3;
 
 // The places. The value of a head or tail is the number of its store (records, not bytes); `armed` is odd when armed;
-// `recording` is 0 once there was a store. kWritten and kRead count what was done to a ring's bytes.
+// `recording` is over once there was a store. kWritten and kRead count what was done to a ring's bytes.
 enum Place : uint8_t { kHead, kTail, kWritten, kRead, kPlacesOfRing };
 constexpr uint8_t kArmed = kMaxProducers * kPlacesOfRing;
 constexpr uint8_t kRecording = kArmed + 1;
