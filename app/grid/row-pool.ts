@@ -15,6 +15,9 @@ interface Cell {
 interface PooledRow {
   element: HTMLElement
   cells: Cell[]
+  /** Those that show the row's mark and bar; undefined where the column is hidden. */
+  marked: HTMLElement | undefined
+  barred: HTMLElement | undefined
   className: string
   index: number
   mark: number
@@ -77,13 +80,14 @@ export class RowPool {
     const { className, mark, bar } = look(window, row)
     this.setClass(pooled, className, index)
     for (const [i, column] of this.columns.entries()) setText(pooled.cells[i]!, column.text(window, row))
+    // Set on the one cell that shows it: on the row, every cell would inherit it and be styled anew.
     if (mark !== pooled.mark) {
       pooled.mark = mark
-      pooled.element.style.setProperty('--fn', `var(--f${mark})`)
+      pooled.marked?.style.setProperty('--fn', `var(--f${mark})`)
     }
     if (bar !== pooled.barWidth) {
       pooled.barWidth = bar
-      pooled.element.style.setProperty('--bar-part', String(bar))
+      pooled.barred?.style.setProperty('--bar-part', String(bar))
     }
   }
 
@@ -120,7 +124,17 @@ export class RowPool {
       return { element: cell, text, shown: '' }
     })
     this.parent.append(element)
-    return { element, cells, className: '', index: -2, mark: -1, barWidth: -1 }
+    const cellOf = (id: string) => cells[this.columns.findIndex((column) => column.id === id)]?.element
+    return {
+      element,
+      cells,
+      marked: cellOf('function'),
+      barred: cellOf('duration'),
+      className: '',
+      index: -2,
+      mark: -1,
+      barWidth: -1,
+    }
   }
 }
 
