@@ -50,6 +50,10 @@ class Client {
     }
 
     void Start(uint32_t snapLength) {
+        // The questions are asked by this very process, which is the driver's client.
+        Predicates predicates{};
+        predicates.flags = kPredicateOwnProcesses;
+        Ask(kControlSetPredicates, &predicates, sizeof(predicates), nullptr, 0);
         const StartRequest request{kDefaultRingBytes, snapLength, snapLength, 0};
         Ask(kControlStart, &request, sizeof(request), nullptr, 0);
     }
