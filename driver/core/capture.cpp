@@ -165,8 +165,8 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     record.information = ending.information;
     record.status = ending.status;
     record.flags = ending.flags | payload.flags();
-    record.processId = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId()));
-    record.threadId = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentThreadId()));
+    record.processId = IdOf(PsGetCurrentProcessId());
+    record.threadId = IdOf(PsGetCurrentThreadId());
     record.major = context.major();
     record.minor = context.minor();
     record.payloadLength = payload.length();

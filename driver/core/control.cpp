@@ -61,7 +61,7 @@ NTSTATUS Control::Create(IRP* irp) {
             status = STATUS_SHARING_VIOLATION;
         } else {
             owner_ = file;
-            capture_->filter.own.Adopt(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId())));
+            capture_->filter.own.Adopt(IdOf(PsGetCurrentProcessId()));
             state_ = kOpened;
         }
     }

@@ -7,10 +7,6 @@ namespace drivermon {
 
 namespace {
 
-uint32_t IdOf(HANDLE handle) {
-    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle));
-}
-
 // Of these the caller's status block tells the outcome; others leave it alone.
 bool ReportsStatus(uint8_t function) {
     return function != kFastIoCheckIfPossible;

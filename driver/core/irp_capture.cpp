@@ -11,12 +11,6 @@
 
 #include "capture.h"
 
-#ifdef _MSC_VER
-#define DRIVERMON_NOINLINE __declspec(noinline)
-#else
-#define DRIVERMON_NOINLINE __attribute__((noinline))
-#endif
-
 namespace drivermon {
 
 namespace {
@@ -27,10 +21,6 @@ constexpr UCHAR kInvokeFlags = SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_IN
 constexpr ULONG kBufferIsResident = IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
 
 IO_COMPLETION_ROUTINE OnCompletion;
-
-uint32_t IdOf(HANDLE handle) {
-    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle));
-}
 
 uint64_t AddressOf(const void* pointer) {
     return reinterpret_cast<uint64_t>(pointer);

@@ -5,6 +5,8 @@
 // what needs testing. So core calls nothing that the NT kernel does not export (or declare inline).
 #pragma once
 
+#include <stdint.h>
+
 #ifdef DRIVERMON_SIM
 #include "sim/nt.h"
 #else
@@ -42,3 +44,18 @@ NTKERNELAPI NTSTATUS NTAPI ObReferenceObjectByName(PUNICODE_STRING ObjectName, U
 #endif  // DRIVERMON_SIM
 
 static_assert(sizeof(void*) == 8, "completion handles are carried in a pointer: 64-bit kernels only");
+
+#ifdef _MSC_VER
+#define DRIVERMON_NOINLINE __declspec(noinline)
+#else
+#define DRIVERMON_NOINLINE __attribute__((noinline))
+#endif
+
+namespace drivermon {
+
+// A process or thread id as records carry it. The kernel hands ids out as handles; they fit into 32 bits.
+inline uint32_t IdOf(HANDLE id) {
+    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(id));
+}
+
+}  // namespace drivermon

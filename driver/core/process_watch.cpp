@@ -11,10 +11,6 @@ Capture* told;
 // UTF-16 units of a path that are kept: of a longer one the end, which is what it is known by.
 constexpr uint32_t kMaxImageName = 260;
 
-uint32_t IdOf(HANDLE handle) {
-    return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle));
-}
-
 // PASSIVE_LEVEL. The name may be null.
 void Tell(ProcessEvent event, uint32_t processId, uint32_t parentId, PCUNICODE_STRING image) {
     if (!told->recording()) return;

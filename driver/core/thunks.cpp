@@ -6,12 +6,6 @@
 #include "hook_table.h"
 #include "irp_capture.h"
 
-#ifdef _MSC_VER
-#define DRIVERMON_NOINLINE __declspec(noinline)
-#else
-#define DRIVERMON_NOINLINE __attribute__((noinline))
-#endif
-
 namespace drivermon {
 
 namespace {
