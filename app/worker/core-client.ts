@@ -81,7 +81,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
       this.queryStamp = this.viewStamp
       this.cache.clear()
     }
-    this.connection.send({ type: 'view', ...this.view })
+    this.connection.send({ type: 'view', ...this.view, anchor: null })
   }
 
   private showCached(view: View): void {

@@ -217,15 +217,36 @@ export class View {
     return passed?.has(within) ? this.#before[number] + passed.rank(within) : -1
   }
 
-  /** The binary frame of wire.ts for rows `first .. first + count` of the view, cut to what there is. */
-  writeWindow(first: number, count: number, viewStamp: number): Uint8Array {
+  /**
+   * Where a row stands in the view or, in capture order, would stand if the filter let it through or it had not left.
+   * `index` is null where that cannot be told.
+   */
+  placeOf(row: RowId): { index: number | null; isIn: boolean } {
+    const index = this.indexOf(row)
+    if (index >= 0) return { index, isIn: true }
+    if (this.#order) return { index: null, isIn: false }
+    if (row < this.#firstRow) return { index: 0, isIn: false }
+    return { index: row >= this.#endRow ? this.shown : this.#rank(row), isIn: false }
+  }
+
+  /** How many rows before `row` passed. */
+  #rank(row: number): number {
+    const number = (row >> CHUNK_SHIFT) - (this.#firstRow >> CHUNK_SHIFT)
+    const passed = this.#passed[number]
+    return passed ? this.#before[number] + passed.rank(row & (CHUNK_ROWS - 1)) : this.shown
+  }
+
+  /**
+   * The binary frame of wire.ts for rows `first .. first + count` of the view, cut to what there is. What its header
+   * says of the connection is left 0.
+   */
+  writeWindow(first: number, count: number): Uint8Array {
     const rows = Math.max(0, Math.min(count, this.shown - first))
     const frame = new Uint8Array(WINDOW_HEADER_BYTES + rows * ROW_BYTES)
     const words = new Uint32Array(frame.buffer)
     words[0] = WINDOW_MAGIC
     words[2] = first
     words[3] = this.shown
-    words[4] = viewStamp
     let written = 0
     for (let i = 0; i < rows; i++) {
       const row = this.#row(first + i)

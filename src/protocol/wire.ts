@@ -18,6 +18,23 @@ export interface Sort {
   descending: boolean
 }
 
+/** What a grid shows: a filter ('' = all), an order, and a window of `count` rows. */
+export interface ViewRequest {
+  filter: string
+  sort: Sort | null
+  /** Index of the window's first row within the view; with an anchor, as long as that row stands at its `index`. */
+  first: number
+  count: number
+  /** The window is the view's last rows, whatever `first` and `anchor` say. */
+  follow: boolean
+  /**
+   * A row that keeps its place in the window while others come, leave or are sorted before it: the selected one when
+   * the filter or the order changes, the topmost one while old rows leave. The window moves by as much as that row has
+   * moved since it stood at `index`; its header says where it stands now.
+   */
+  anchor: { row: RowId; index: number } | null
+}
+
 export type ClientMessage =
   /** First message. */
   | { type: 'hello'; wire: number }
@@ -34,8 +51,8 @@ export type ClientMessage =
   | { type: 'inFlight' }
   | { type: 'record'; path: string }
   | { type: 'stopRecord' }
-  /** What the grid shows: a filter ('' = all), an order, a window, and whether the window follows the tail. */
-  | { type: 'view'; filter: string; sort: Sort | null; first: number; count: number; follow: boolean }
+  /** What the grid shows. */
+  | ({ type: 'view' } & ViewRequest)
   /** Everything of one row, with payload. `stamp` comes back in the answer. */
   | { type: 'detail'; row: RowId; stamp: number }
 
@@ -185,14 +202,25 @@ export interface Payload {
 // A binary frame: WindowHeader, then `count` rows. Little-endian, 8-aligned.
 //
 //   WindowHeader   0 u32 magic 'DMW1'   4 u32 count   8 u32 first (index within the view)   12 u32 shown (rows of the view)
-//                 16 u32 viewStamp (counts the `view` messages of this connection)            20 u32 reserved
+//                 16 u32 viewStamp (counts the `view` messages of this connection)            24 u32 flags (WindowFlags)
+//                 20 u32 anchorIndex: where the anchor stands in the view; if it is not in it (any more, or yet), where
+//                        the window takes it to stand. 0 without an anchor                    28 u32 reserved
 //   Row            0 f64 rowId    8 f64 arrival ticks   16 f64 latency ticks (NaN = in flight)   24 f64 information
 //                 32 u32 driverId   36 u32 processId   40 u32 threadId   44 u32 flags (RequestFlags)
 //                 48 u32 code   52 u32 status   56 u32 inputLength   60 u32 outputLength
 //                 64 u32 process (dictionary)   68 u32 detail (dictionary; 0 = none)   72 u8 major  73 u8 minor  74 u16 processor
 //                 76 u32 state (RowState)
 export const WINDOW_MAGIC = 0x31574d44
-export const WINDOW_HEADER_BYTES = 24
+export const WINDOW_HEADER_BYTES = 32
 export const ROW_BYTES = 80
+
+export const WindowFlags = {
+  /** The view has taken in all rows there are; without it, it is still being filtered or sorted. */
+  Complete: 1,
+  /** The anchor's row is in the view. */
+  Anchored: 2,
+  /** The rows, their indices and `shown` are still those of the filter and order before: the new ones take a moment. */
+  Earlier: 4,
+} as const
 
 export const RowState = { InFlight: 0, Done: 1, Unseen: 2, EndLost: 3, StartLost: 4 } as const

@@ -5,7 +5,7 @@
 import type { CaptureSettings, Choice } from '../protocol/capture-settings.ts'
 import type { FunctionIndex, RowId } from '../protocol/ids.ts'
 import { FUNCTION_COUNT, MAX_PREDICATE_ENTRIES, MAX_SNAP_LENGTH } from '../protocol/layout.ts'
-import type { ClientMessage, Sort } from '../protocol/wire.ts'
+import type { ClientMessage, Sort, ViewRequest } from '../protocol/wire.ts'
 
 /** More rows than any screen shows; bounds the work that one message can ask for. */
 export const MAX_WINDOW_ROWS = 1024
@@ -48,6 +48,7 @@ export function parseClientMessage(text: string): ClientMessage {
         first: fields.count('first'),
         count: Math.min(fields.count('count'), MAX_WINDOW_ROWS),
         follow: fields.flag('follow'),
+        anchor: fields.anchor('anchor'),
       }
     case 'detail':
       return { type, row: fields.count('row') as RowId, stamp: fields.count('stamp') }
@@ -91,6 +92,13 @@ class Fields {
     if (value === null) return null
     const sort = new Fields(value)
     return { field: sort.text('field'), descending: sort.flag('descending') }
+  }
+
+  anchor(name: string): ViewRequest['anchor'] {
+    const value = this.#fields[name]
+    if (value === null) return null
+    const anchor = new Fields(value)
+    return { row: anchor.count('row') as RowId, index: anchor.count('index') }
   }
 
   settings(name: string): CaptureSettings {

@@ -13,8 +13,10 @@ import {
   ROW_BYTES,
   type ServerMessage,
   type Tick,
+  type ViewRequest,
   WINDOW_HEADER_BYTES,
   WIRE_VERSION,
+  WindowFlags,
 } from '../protocol/wire.ts'
 import type { Subject } from '../session/subject.ts'
 import { BadMessage, parseClientMessage } from './client-message.ts'
@@ -36,10 +38,9 @@ class Connection {
   #greeted = false
   #capture: Capture
   #view: View
-  #asked = { filter: '', sort: null, first: 0, count: 0, follow: false } as Omit<
-    ClientMessage & { type: 'view' },
-    'type'
-  >
+  #asked: ViewRequest = { filter: '', sort: null, first: 0, count: 0, follow: false, anchor: null }
+  /** Where the anchor stood when it was last seen. */
+  #anchorIndex = 0
   #viewStamp = 0
   #viewDirty = true
   #advancing = false
@@ -136,24 +137,25 @@ class Connection {
     this.#sendTick()
   }
 
-  #look(message: ClientMessage & { type: 'view' }): void {
+  #look(request: ViewRequest): void {
     this.#viewStamp++
     this.#viewDirty = true
+    this.#anchorIndex = request.anchor?.index ?? 0
     const sameQuery =
-      this.#view.filter === message.filter && JSON.stringify(this.#view.sort) === JSON.stringify(message.sort)
+      this.#view.filter === request.filter && JSON.stringify(this.#view.sort) === JSON.stringify(request.sort)
     if (!sameQuery) {
       try {
-        this.#view = this.#capture.view(message.filter, message.sort)
+        this.#view = this.#capture.view(request.filter, request.sort)
       } catch (error) {
         if (!(error instanceof FilterError)) throw error
         const { start, end } = error
-        this.#send({ type: 'filterError', filter: message.filter, message: error.message, start, end })
+        this.#send({ type: 'filterError', filter: request.filter, message: error.message, start, end })
         const { filter, sort } = this.#view
-        this.#asked = { ...message, filter, sort }
+        this.#asked = { ...request, filter, sort }
         return
       }
     }
-    this.#asked = message
+    this.#asked = request
     this.#advance()
   }
 
@@ -191,13 +193,27 @@ class Connection {
   #sendWindow(): void {
     if (this.#asked.count === 0) return
     this.#viewDirty = false
-    const { first, count, follow } = this.#asked
-    const from = follow ? Math.max(0, this.#view.shown - count) : first
-    const frame = this.#view.writeWindow(from, count, this.#viewStamp)
+    const { count, follow } = this.#asked
+    const { first, anchored } = this.#anchoredFirst()
+    const flags = (this.#view.complete ? WindowFlags.Complete : 0) | (anchored ? WindowFlags.Anchored : 0)
+    const frame = this.#view.writeWindow(follow ? Math.max(0, this.#view.shown - count) : first, count)
+    const words = new Uint32Array(frame.buffer, frame.byteOffset, WINDOW_HEADER_BYTES / 4)
+    words[4] = this.#viewStamp
+    words[5] = this.#anchorIndex
+    words[6] = flags
     if (Buffer.compare(frame, this.#sentWindow) === 0) return
     this.#sendNames(frame)
     this.#socket.send(frame)
     this.#sentWindow = frame
+  }
+
+  /** The window goes where its anchor goes. */
+  #anchoredFirst(): { first: number; anchored: boolean } {
+    const { first, anchor } = this.#asked
+    if (!anchor) return { first, anchored: false }
+    const place = this.#view.placeOf(anchor.row)
+    this.#anchorIndex = place.index ?? Math.min(this.#anchorIndex, this.#view.shown)
+    return { first: Math.max(0, first + this.#anchorIndex - anchor.index), anchored: place.isIn }
   }
 
   /** The strings that this window needs and that have not been sent yet. */

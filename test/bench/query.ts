@@ -204,7 +204,7 @@ async function firstPage(
         timed(() => {
           const view = capture.view(FILTER, null)
           while (!view.complete && view.shown < PAGE) view.advance()
-          view.writeWindow(0, PAGE, 0)
+          view.writeWindow(0, PAGE)
         }),
     },
     {
@@ -241,7 +241,7 @@ async function windows(capture: Capture, objects: PlainObjects, duck: DuckDBConn
   const view = complete(capture.view(FILTER, null))
   const next = random(7)
   const places = Array.from({ length: 500 }, () => next() % Math.max(1, view.shown - PAGE))
-  const ours = places.map((first) => timed(() => view.writeWindow(first, PAGE, 0)))
+  const ours = places.map((first) => timed(() => view.writeWindow(first, PAGE)))
   const plain = await objects.windows(places, PAGE)
   const queried: number[] = []
   for (const first of places.slice(0, 20)) {

@@ -72,7 +72,15 @@ class Page {
   look(rows: number): void {
     const sort = next() % 8 === 0 ? { field: oneOf(SORTED_BY), descending: next() % 2 === 0 } : null
     const follow = next() % 3 === 0
-    this.send({ type: 'view', filter: oneOf(FILTERS), sort, first: next() % (rows + 1), count: 60, follow })
+    this.send({
+      type: 'view',
+      filter: oneOf(FILTERS),
+      sort,
+      first: next() % (rows + 1),
+      count: 60,
+      follow,
+      anchor: null,
+    })
   }
 
   stopReading(): void {

@@ -19,7 +19,7 @@ function settle(view: View): void {
 }
 
 function windowRows(view: View, first = 0, count = view.shown): number[] {
-  const frame = view.writeWindow(first, count, 7)
+  const frame = view.writeWindow(first, count)
   const data = new DataView(frame.buffer, frame.byteOffset)
   return Array.from({ length: data.getUint32(4, true) }, (_, i) =>
     data.getFloat64(WINDOW_HEADER_BYTES + i * ROW_BYTES, true),
@@ -162,6 +162,12 @@ describe('a view', () => {
     expect(filtered.shown).toBe(capture.rowCount / 2)
     expect(windowRows(filtered, 0, 2)).toEqual([capture.firstRow, capture.firstRow + 2])
     expect(filtered.indexOf(0 as RowId)).toBe(-1)
+    // Where rows stand that are not in it: those that left before all, those that do not pass in between.
+    expect(filtered.placeOf(0 as RowId)).toEqual({ index: 0, isIn: false })
+    expect(filtered.placeOf((capture.firstRow + 5) as RowId)).toEqual({ index: 3, isIn: false })
+    expect(filtered.placeOf((capture.firstRow + 6) as RowId)).toEqual({ index: 3, isIn: true })
+    expect(whole.placeOf((capture.endRow + 9) as RowId)).toEqual({ index: whole.shown, isIn: false })
+    expect(ordered.placeOf(0 as RowId)).toEqual({ index: null, isIn: false })
     expect(ordered.shown).toBe(capture.rowCount / 2)
     expect(windowRows(ordered, 0, 2)).toEqual([capture.endRow - 2, capture.endRow - 4])
     expect(ordered.indexOf(capture.firstRow)).toBe(ordered.shown - 1)
@@ -207,9 +213,9 @@ test('a window is laid out as wire.ts draws it', () => {
   )
   const view = capture.view('', null)
   settle(view)
-  const data = new DataView(view.writeWindow(0, 10, 42).buffer)
+  const data = new DataView(view.writeWindow(0, 10).buffer)
   const u32 = (at: number) => data.getUint32(at, true)
-  expect([0, 4, 8, 12, 16].map(u32)).toEqual([WINDOW_MAGIC, 2, 0, 2, 42])
+  expect([0, 4, 8, 12].map(u32)).toEqual([WINDOW_MAGIC, 2, 0, 2])
   const at = WINDOW_HEADER_BYTES
   expect([0, 8, 16, 24].map((offset) => data.getFloat64(at + offset, true))).toEqual([0, 2 ** 33 + 5, 10, 77])
   expect([32, 36, 40, 44].map((offset) => u32(at + offset))).toEqual([
@@ -228,7 +234,7 @@ test('a window is laid out as wire.ts draws it', () => {
   expect(capture.details[u32(next + 68)]).toBe('\\f')
   expect(u32(next + 76)).toBe(RowState.InFlight)
   // Outside of what there is, a window is empty and says so.
-  expect(new DataView(view.writeWindow(5, 10, 1).buffer).getUint32(4, true)).toBe(0)
+  expect(new DataView(view.writeWindow(5, 10).buffer).getUint32(4, true)).toBe(0)
 })
 
 test('the radix sort sorts doubles, stably', () => {

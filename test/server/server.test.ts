@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
+import type { RowId } from '../../src/protocol/ids.ts'
 import {
   type ClientMessage,
   ROW_BYTES,
@@ -14,6 +15,7 @@ import {
   WINDOW_HEADER_BYTES,
   WINDOW_MAGIC,
   WIRE_VERSION,
+  WindowFlags,
 } from '../../src/protocol/wire.ts'
 import type { Assets } from '../../src/server/assets.ts'
 import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
@@ -112,9 +114,14 @@ class Page {
   }
 }
 
-const all = { filter: '', sort: null, first: 0, count: 50, follow: false } as const
+const all = { filter: '', sort: null, first: 0, count: 50, follow: false, anchor: null } as const
 const rowsIn = (frame: DataView) => frame.getUint32(4, true)
 const shownIn = (frame: DataView) => frame.getUint32(12, true)
+const firstIn = (frame: DataView) => frame.getUint32(8, true)
+const anchorIn = (frame: DataView) => frame.getUint32(20, true)
+const flagsIn = (frame: DataView) => frame.getUint32(24, true)
+const rowIn = (frame: DataView, line: number) =>
+  frame.getFloat64(WINDOW_HEADER_BYTES + line * ROW_BYTES, true)
 const stampIn = (frame: DataView) => frame.getUint32(16, true)
 
 describe('the local server', () => {
@@ -250,6 +257,32 @@ describe('the wire', () => {
     page.send({ type: 'view', ...all, filter: 'input contains "request 1 "' })
     const frame = await page.window((each) => stampIn(each) === 2 && shownIn(each) < 50)
     expect(shownIn(frame)).toBe(1)
+  })
+
+  it('keeps an anchor where it is in the window when filter and order change', async () => {
+    const page = await Page.open()
+    session.addDriver('AFD')
+    session.start()
+    source.issue(200)
+    // Row 60 is looked at in the tenth line of a window.
+    const anchor = { row: 60 as RowId, index: 60 }
+    const asked = { ...all, first: 50, count: 20, anchor }
+    page.send({ type: 'view', ...asked })
+    await page.window((each) => rowsIn(each) === 20 && anchorIn(each) === 60)
+    page.send({ type: 'view', ...asked, filter: 'row >= 40' })
+    const filtered = await page.window((each) => stampIn(each) === 2 && firstIn(each) === 10)
+    expect(anchorIn(filtered)).toBe(20)
+    expect(rowIn(filtered, 10)).toBe(60)
+    expect(flagsIn(filtered)).toBe(WindowFlags.Complete | WindowFlags.Anchored)
+    page.send({ type: 'view', ...asked, sort: { field: 'row', descending: true } })
+    const sorted = await page.window((each) => stampIn(each) === 3 && firstIn(each) === 29)
+    expect(anchorIn(sorted)).toBe(39)
+    expect(rowIn(sorted, 10)).toBe(60)
+    // A row that does not pass: the window is where it would stand.
+    page.send({ type: 'view', ...asked, filter: 'row < 30 || row > 70' })
+    const without = await page.window((each) => stampIn(each) === 4 && firstIn(each) === 20)
+    expect(anchorIn(without)).toBe(30)
+    expect(flagsIn(without)).toBe(WindowFlags.Complete)
   })
 
   it('points at the mistake in a filter, and keeps the earlier one', async () => {
