@@ -42,10 +42,10 @@ import {
   Outcome,
   Place,
   START_MISSING,
-  WIDE,
 } from './chunk.ts'
 import { StringDictionary } from './dictionary.ts'
 import { compileFilter } from './filter/compile.ts'
+import { Memory } from './memory.ts'
 import { PairingTable } from './pairing.ts'
 import { ProcessNames } from './processes.ts'
 import { Request } from './request.ts'
@@ -73,6 +73,8 @@ const TWO_32 = 0x1_0000_0000
 const MAX_CODE = 0xffff
 /** More requests than any driver has in flight. */
 const KEEP_IN_FLIGHT = 1 << 17
+/** Chunks: how long a full one waits for the starts that were overtaken by their ends. */
+const SEALED_AFTER = 2
 
 // Words of the fields that the hot path reads.
 const DRIVER = RecordHeader.driverId >> 2
@@ -106,6 +108,31 @@ const END_PAYLOAD = RequestEnd.payloadLength >> 2
 const END_TOTAL = RequestEnd.payloadTotal >> 2
 const END_WORDS = RequestEnd.bytes >> 2
 
+/** Parts of the capture's own memory, by number. */
+export const CapturePart = {
+  counts: 0,
+  pairing: 1,
+  lost: 2,
+  processes: 3,
+  functions: 4,
+  totals: 5,
+} as const
+
+/** Doubles of the part `counts`. */
+export const Count = {
+  endRow: 0,
+  starts: 1,
+  inFlight: 2,
+  unpairedEnds: 3,
+  endsLost: 4,
+  fellThrough: 5,
+  /** The first row after the last `clear`. */
+  clearedTo: 6,
+  /** Grows with each batch: what a view has seen and what changed since. */
+  stamp: 7,
+  width: 8,
+} as const
+
 export class Capture {
   /** Oldest first. The first one's number is `firstRow >> CHUNK_SHIFT`; none is missing in between. */
   readonly chunks: Chunk[] = []
@@ -113,33 +140,30 @@ export class Capture {
   readonly drivers = new Map<DriverId, string>()
   readonly processes: ProcessNames
   readonly #details: StringDictionary
-  readonly #pairing = new PairingTable()
-  readonly #statistics = new Statistics()
-  #endRow = 0
-  /** The first row after the last `clear`. */
-  #clearedTo = 0
-  #starts = 0
-  #inFlight = 0
-  #unpairedEnds = 0
-  #endsLost = 0
-  #fellThrough = 0
-  #chunkBytes = 0
+  readonly #account = { bytes: 0 }
+  readonly #memory = new Memory(this.#account)
+  readonly #counts: Float64Array
+  readonly #pairing: PairingTable
+  readonly #statistics: Statistics
   #ended = false
-  /** Grows with each batch: what a view has seen and what changed since. */
-  #stamp = 1
 
   constructor(readonly options: CaptureOptions) {
-    this.processes = new ProcessNames(options.budgetBytes / 8)
+    const counts = this.#memory.put(CapturePart.counts, 8 * Count.width)
+    this.#counts = new Float64Array(counts.buffer)
+    this.#counts[Count.stamp] = 1
+    this.#pairing = new PairingTable(this.#memory, CapturePart.pairing, CapturePart.lost)
+    this.processes = new ProcessNames(options.budgetBytes / 8, this.#memory, CapturePart.processes)
+    this.#statistics = new Statistics(this.#memory, CapturePart.functions, CapturePart.totals)
     this.#details = new StringDictionary(options.budgetBytes / 4)
   }
 
   /** Rows at hand are `firstRow .. endRow`; a row keeps its number, evicted ones leave theirs unused. */
   get firstRow(): RowId {
-    return (this.chunks[0]?.first ?? this.#endRow) as RowId
+    return (this.chunks[0]?.first ?? this.#counts[Count.endRow]) as RowId
   }
 
   get endRow(): RowId {
-    return this.#endRow as RowId
+    return this.#counts[Count.endRow] as RowId
   }
 
   get rowCount(): number {
@@ -148,41 +172,41 @@ export class Capture {
 
   /** Rows at hand whose end is awaited. After `finish` it will not come: they are starts without an end. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#counts[Count.inFlight]
   }
 
   /** Ends whose start never came; each made a row with the state StartLost. */
   get unpairedEnds(): number {
-    return this.#unpairedEnds
+    return this.#counts[Count.unpairedEnds]
   }
 
   /** Rows whose end the driver said it would not be able to record (RequestFlags.Uncaptured). */
   get endsLost(): number {
-    return this.#endsLost
+    return this.#counts[Count.endsLost]
   }
 
   /** Rows that have left for want of room. */
   get evictedRows(): number {
-    return this.firstRow - this.#clearedTo
+    return this.firstRow - this.#counts[Count.clearedTo]
   }
 
   /** Starts since the capture began, cleared ones included. */
   get starts(): number {
-    return this.#starts
+    return this.#counts[Count.starts]
   }
 
   /** Of `starts`: fast-I/O calls that are known to have fallen through. They are no requests; their IRPs are. */
   get fellThrough(): number {
-    return this.#fellThrough
+    return this.#counts[Count.fellThrough]
   }
 
   get storeBytes(): number {
-    return this.#chunkBytes + this.#pairing.bytes + this.#details.bytes + this.processes.names.bytes
+    return this.#account.bytes + this.#details.bytes + this.processes.names.bytes
   }
 
   /** Grows whenever anything changed. */
   get stamp(): number {
-    return this.#stamp
+    return this.#counts[Count.stamp]
   }
 
   /** Whether `finish` was called. */
@@ -204,7 +228,7 @@ export class Capture {
   ingest(batch: Uint8Array): void {
     const words = recordWords(batch)
     const end = words.length
-    this.#stamp++
+    this.#counts[Count.stamp]++
     try {
       for (let at = 0; at < end; ) {
         const length = checkRecord(words, at, end)
@@ -216,7 +240,7 @@ export class Capture {
       }
       if ((batch.byteLength & 3) !== 0) throw new RecordError('a record is cut off within a word', end << 2)
     } finally {
-      this.#settleMemory()
+      this.#keepBudget()
     }
   }
 
@@ -232,18 +256,18 @@ export class Capture {
 
     let row = this.#pairing.find(idLow, idHigh)
     let chunk = row >= 0 ? this.chunkOf(row) : null
-    const endSeen = chunk !== null && chunk.state(row & (CHUNK_ROWS - 1)) === RowState.StartLost
-    this.#starts++
+    const endSeen = chunk !== null && chunk.stateOf(row & (CHUNK_ROWS - 1)) === RowState.StartLost
+    this.#counts[Count.starts]++
     if (row >= 0 && !chunk) {
       // Its end came first, and that row has left: nothing is left to fill in, nor to wait for.
       this.#pairing.delete(idLow, idHigh)
-      if (row >= this.#clearedTo) this.#unpairedEnds--
+      if (row >= this.#counts[Count.clearedTo]) this.#counts[Count.unpairedEnds]--
       return
     }
     if (endSeen) {
       this.#pairing.delete(idLow, idHigh)
-      this.#unpairedEnds--
-      if (chunk?.fellThrough(row & (CHUNK_ROWS - 1))) this.#fellThrough++
+      this.#counts[Count.unpairedEnds]--
+      if (chunk?.fellThrough(row & (CHUNK_ROWS - 1))) this.#counts[Count.fellThrough]++
     } else {
       row = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
@@ -254,11 +278,11 @@ export class Capture {
     if (!endSeen) {
       if (uncaptured) {
         chunk.outcome[to] = OUTCOME_END_LOST
-        this.#endsLost++
+        this.#counts[Count.endsLost]++
       } else {
         this.#pairing.set(idLow, idHigh, row)
-        chunk.inFlight++
-        this.#inFlight++
+        chunk.addInFlight(1)
+        this.#counts[Count.inFlight]++
       }
     }
 
@@ -301,8 +325,8 @@ export class Capture {
     chunk.irp[to] = chunk.irps.intern()
 
     const inputLength = words[at + START_INPUT]
-    chunk.inputLength[to] = inputLength
-    chunk.outputLength[to] = words[at + START_OUTPUT]
+    chunk.inputLength.set(to, inputLength, 0)
+    chunk.outputLength.set(to, words[at + START_OUTPUT], 0)
     const offsetLow = words[at + START_OFFSET]
     const offsetHigh = words[at + START_OFFSET + 1]
     if ((offsetLow | offsetHigh) !== 0) {
@@ -311,7 +335,7 @@ export class Capture {
     if ((payloadLength | payloadTotal) !== 0) {
       chunk.addExtra(to, Extra.input, payloadLength, payloadTotal, words, at + START_WORDS, payloadLength)
     }
-    chunk.touch(to, this.#stamp)
+    chunk.touch(to, this.#counts[Count.stamp])
     this.#statistics.arrived(driverId, fn, inputLength, endSeen, !uncaptured)
   }
 
@@ -333,20 +357,20 @@ export class Capture {
     let row = this.#pairing.find(idLow, idHigh)
     let chunk = row >= 0 ? this.chunkOf(row) : null
     const startSeen =
-      row >= 0 && (chunk === null || chunk.state(row & (CHUNK_ROWS - 1)) === RowState.InFlight)
+      row >= 0 && (chunk === null || chunk.stateOf(row & (CHUNK_ROWS - 1)) === RowState.InFlight)
     this.#statistics.ended(driverId, fn, startSeen, status, flags, information, completion - arrival)
     if (startSeen) {
       this.#pairing.delete(idLow, idHigh)
-      if ((flags & RequestFlags.FellThrough) !== 0) this.#fellThrough++
+      if ((flags & RequestFlags.FellThrough) !== 0) this.#counts[Count.fellThrough]++
       if (!chunk) return // its row has left; it was counted while it was here
-      chunk.inFlight--
-      this.#inFlight--
+      chunk.addInFlight(-1)
+      this.#counts[Count.inFlight]--
     } else {
       row = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
       this.#startMissing(chunk, row & (CHUNK_ROWS - 1), idHigh, driverId, fn, call, flags)
       this.#pairing.setLost(idLow, idHigh, row)
-      this.#unpairedEnds++
+      this.#counts[Count.unpairedEnds]++
     }
     if (!chunk) return
     const to = row & (CHUNK_ROWS - 1)
@@ -360,13 +384,13 @@ export class Capture {
     key[Outcome.threadId] = words[at + END_THREAD]
     chunk.outcome[to] = chunk.outcomes.intern()
     chunk.setLatency(to, completion - arrival)
-    chunk.setInformation(to, informationLow, informationHigh)
+    chunk.information.set(to, informationLow, informationHigh)
     const payloadLength = words[at + END_PAYLOAD]
     const payloadTotal = words[at + END_TOTAL]
     if ((payloadLength | payloadTotal) !== 0) {
       chunk.addExtra(to, Extra.output, payloadLength, payloadTotal, words, at + END_WORDS, payloadLength)
     }
-    chunk.touch(to, this.#stamp)
+    chunk.touch(to, this.#counts[Count.stamp])
   }
 
   /** What an end alone tells of its start. */
@@ -418,26 +442,20 @@ export class Capture {
   /** Rows can overtake the record that names their driver. */
   #touchDriver(driverId: DriverId): void {
     for (const chunk of this.chunks) {
-      const codes = chunk.kinds.find((words, at) => words[at + Kind.driver] === driverId)
-      if (codes.size > 0) chunk.touchAll(this.#stamp)
+      const codes = chunk.kinds.codesWhere((words, at) => words[at + Kind.driver] === driverId)
+      if (codes.size > 0) chunk.touchAll(this.#counts[Count.stamp])
     }
   }
 
   /** The number of a new last row. */
   #newRow(arrival: number, idLow: number): number {
-    const row = this.#endRow++
-    const to = row & (CHUNK_ROWS - 1)
-    if (to === 0) {
-      this.#settleMemory()
-      this.chunks.push(new Chunk(row, arrival))
+    const row = this.#counts[Count.endRow]++
+    if ((row & (CHUNK_ROWS - 1)) === 0) {
+      this.chunks.at(-SEALED_AFTER)?.seal()
+      this.chunks.push(new Chunk(row, arrival, this.#account))
+      this.#keepBudget()
     }
-    const chunk = this.chunks[this.chunks.length - 1]
-    chunk.rows = to + 1
-    chunk.setArrival(to, arrival)
-    chunk.idLow[to] = idLow
-    // In flight, with no latency, until an end says otherwise. A shared buffer begins as zeros.
-    chunk.outcome[to] = OUTCOME_IN_FLIGHT
-    chunk.latency[to] = WIDE
+    this.chunks[this.chunks.length - 1].addRow(arrival, idLow)
     return row
   }
 
@@ -447,16 +465,13 @@ export class Capture {
     return row < first ? null : (this.chunks[(row - first) >> CHUNK_SHIFT] ?? null)
   }
 
-  /** Counts the memory of the chunks that grew in this batch and lets the oldest ones go until the budget holds. */
-  #settleMemory(): void {
-    for (const chunk of this.chunks) {
-      if (chunk.lastChange === this.#stamp) this.#chunkBytes += chunk.recount()
-    }
+  /** Lets the oldest rows go until the budget holds. */
+  #keepBudget(): void {
     while (this.storeBytes > this.options.budgetBytes && this.chunks.length > 1) {
       const oldest = this.chunks.shift()
       if (!oldest) break
-      this.#chunkBytes -= oldest.counted
-      this.#inFlight -= oldest.inFlight
+      this.#account.bytes -= oldest.memory.bytes
+      this.#counts[Count.inFlight] -= oldest.inFlight
       if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
     }
   }
@@ -466,17 +481,17 @@ export class Capture {
    * on with the next chunk.
    */
   clear(): void {
-    this.#stamp++
+    this.#counts[Count.stamp]++
     for (const chunk of this.chunks) {
+      this.#account.bytes -= chunk.memory.bytes
       if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(chunk)
     }
     this.chunks.length = 0
-    this.#chunkBytes = 0
-    this.#endRow = Math.ceil(this.#endRow / CHUNK_ROWS) * CHUNK_ROWS
-    this.#clearedTo = this.#endRow
-    this.#inFlight = 0
-    this.#unpairedEnds = 0
-    this.#endsLost = 0
+    this.#counts[Count.endRow] = Math.ceil(this.#counts[Count.endRow] / CHUNK_ROWS) * CHUNK_ROWS
+    this.#counts[Count.clearedTo] = this.#counts[Count.endRow]
+    this.#counts[Count.inFlight] = 0
+    this.#counts[Count.unpairedEnds] = 0
+    this.#counts[Count.endsLost] = 0
   }
 
   /**
@@ -495,7 +510,7 @@ export class Capture {
 
   /** Names from a snapshot of the system's processes, valid from `at` on unless a record says otherwise. */
   learnProcesses(list: readonly KnownProcess[], at: Ticks): void {
-    this.#stamp++
+    this.#counts[Count.stamp]++
     for (const { processId, name } of list) {
       if (this.processes.learn(processId, name, at, false)) this.#rename(processId)
     }
@@ -504,7 +519,7 @@ export class Capture {
   /** Gives rows that came before their process's name the name of their time. */
   #rename(processId: number): void {
     for (const chunk of this.chunks) {
-      const nameless = chunk.callers.find((words, at) => {
+      const nameless = chunk.callers.codesWhere((words, at) => {
         return words[at + Caller.processId] === processId && words[at + Caller.process] === 0
       })
       if (nameless.size === 0) continue
@@ -517,7 +532,7 @@ export class Capture {
         chunk.callers.key.set(chunk.callers.entries.subarray(at, at + Caller.width))
         chunk.callers.key[Caller.process] = name
         chunk.caller[to] = chunk.callers.intern()
-        chunk.touch(to, this.#stamp)
+        chunk.touch(to, this.#counts[Count.stamp])
       }
     }
   }

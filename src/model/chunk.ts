@@ -1,20 +1,23 @@
 // chunk.ts: some ten thousand rows as columns, and everything that belongs to them.
 //
-//   per row, 38 bytes                                      per chunk
+//   per row, 32 bytes                                      per chunk
 //   arrival      32 bits of ticks since `base`             kinds      what was asked: driver, function, minor, code, …
 //   latency      32 bits of ticks                          callers    by whom, and on which processor
-//   information  32                                        places     of which device and file object
-//   inputLength  32   outputLength  32                     irps       IRP addresses
-//   requestId    32, the lower half                        outcomes   how it ended, and where
-//   extra        32, into the arena                        arena      payload, byte offsets
-//   kind, caller, place, irp, outcome: 16 each             wide       the rare value that does not fit its column
+//   requestId    32, the lower half                        places     of which device and file object
+//   extra        32, into the arena                        irps       IRP addresses
+//   kind, caller, place, irp, outcome: 16 each             outcomes   how it ended, and where
+//   inputLength, outputLength, information: 16 each        one each of the values above 32,767
+//                                                          arena      payload, byte offsets
 //
-// What recurs is a tuple in a dictionary, what does not is a column; nothing is rounded. A chunk is the unit of
-// eviction, so all that it refers to goes with it. Its columns lie in one shared buffer: native code may scan them.
+// What recurs is a tuple in a dictionary, what does not is a column; nothing is rounded. The rare latency or spread of
+// arrivals that does not fit lies beside the column. A chunk is the unit of eviction, so all that it refers to goes
+// with it. All but those rarities are parts of shared memory (ChunkPart) that native code may read and write.
 
 import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
+import { QuantityColumn } from './column.ts'
 import { TupleDictionary } from './dictionary.ts'
+import { Memory } from './memory.ts'
 
 export const CHUNK_SHIFT = 15
 /** So that no dictionary can exceed 65,536 entries: a row makes at most two in any of them. */
@@ -58,10 +61,49 @@ export const Outcome = {
 export const OUTCOME_IN_FLIGHT = 0
 export const OUTCOME_END_LOST = 1
 
-/** In a 32-bit column: the value is in the map beside it (or, for a latency in flight, nowhere). */
+/** In `latency`: the value is in the map beside it; of a row in flight there is none. */
 export const WIDE = 0xffffffff
 
-const ROW_BYTES = 38
+/** Parts of a chunk's memory, by number. `columns` is the state, then the columns. `segment` is the arena's last. */
+export const ChunkPart = {
+  columns: 0,
+  kinds: 1,
+  callers: 2,
+  places: 3,
+  irps: 4,
+  outcomes: 5,
+  inputLengths: 6,
+  outputLengths: 7,
+  informations: 8,
+  segment: 9,
+} as const
+
+/** Doubles at the beginning of `columns`. `changed` is one for each block. */
+export const ChunkState = {
+  rows: 0,
+  first: 1,
+  /** Ticks that arrivals are counted from. */
+  base: 2,
+  /** Rows without an end. */
+  inFlight: 3,
+  /** Stamp of the last change; stamps come from the capture and only grow. */
+  lastChange: 4,
+  minArrival: 5,
+  maxArrival: 6,
+  minLatency: 7,
+  maxLatency: 8,
+  /** Next free word of the last segment. */
+  free: 9,
+  segments: 10,
+  /** 1 where arrivals lie too far apart for 32 bits. */
+  spread: 11,
+  changed: 32,
+  width: 64,
+} as const
+
+/** Byte offsets in `columns`. */
+const STATE_BYTES = 8 * ChunkState.width
+const ROW_BYTES = 32
 const TWO_32 = 0x1_0000_0000
 
 /** Kinds of entries in the arena, each a link in its row's list. */
@@ -69,70 +111,74 @@ export const Extra = { input: 1, output: 2, offset: 3 } as const
 const EXTRA_HEADER_WORDS = 4
 const SEGMENT_BYTES = 128 * 1024
 const SEGMENT_SHIFT = 14 // 8-byte units
-
-function allocate(bytes: number): ArrayBuffer | SharedArrayBuffer {
-  return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)
-}
+/** Estimate of what a Map takes for a number. */
+const MAP_ENTRY_BYTES = 64
 
 export class Chunk {
-  rows = 0
-  /** Memory held, as of the last `recount`. */
-  counted = 0
-  /** Rows without an end. */
-  inFlight = 0
-  /** Stamp of the last change to each block; stamps come from the capture and only grow. */
-  readonly changed = new Float64Array(CHUNK_ROWS / BLOCK_ROWS)
-  lastChange = 0
+  readonly memory: Memory
+  /** ChunkState. */
+  readonly state: Float64Array
+  /** Stamp of the last change to each block. */
+  readonly changed: Float64Array
 
-  readonly information: Uint32Array
-  readonly inputLength: Uint32Array
-  readonly outputLength: Uint32Array
+  /** Ticks since `base`, the lower half. */
+  readonly arrivalLow: Uint32Array
   readonly latency: Uint32Array
+  readonly idLow: Uint32Array
   readonly extra: Uint32Array
   readonly kind: Uint16Array
   readonly caller: Uint16Array
   readonly place: Uint16Array
   readonly irp: Uint16Array
   readonly outcome: Uint16Array
-  readonly #arrivalLow: Uint32Array
+  readonly inputLength: QuantityColumn
+  readonly outputLength: QuantityColumn
+  readonly information: QuantityColumn
   /** Only where the chunk spans more than 2^32 ticks, which a busy one does not. */
   #arrivalHigh: Int16Array | null = null
   readonly #base: number
-  readonly idLow: Uint32Array
 
-  readonly kinds = new TupleDictionary(Kind.width)
-  readonly callers = new TupleDictionary(Caller.width)
-  readonly places = new TupleDictionary(Place.width)
-  readonly irps = new TupleDictionary(Irp.width)
-  readonly outcomes = new TupleDictionary(Outcome.width)
+  readonly kinds: TupleDictionary
+  readonly callers: TupleDictionary
+  readonly places: TupleDictionary
+  readonly irps: TupleDictionary
+  readonly outcomes: TupleDictionary
 
   readonly wideLatency = new Map<number, number>()
-  readonly wideInformation = new Map<number, bigint>()
-
   readonly #segments: Uint32Array[] = []
-  /** Next free word of the last segment. */
-  #free = SEGMENT_BYTES >> 2
 
   constructor(
     /** Number of its first row. */
     readonly first: number,
     /** Arrival of its first row: other processors' rows may be a little earlier. */
     firstArrival: number,
+    /** What counts its memory. */
+    account: { bytes: number },
   ) {
+    this.memory = new Memory(account)
+    const columns = this.memory.put(ChunkPart.columns, STATE_BYTES + CHUNK_ROWS * ROW_BYTES).buffer
+    this.state = new Float64Array(columns, 0, ChunkState.width)
+    this.changed = this.state.subarray(ChunkState.changed)
     this.#base = firstArrival - TWO_32 / 2
-    const memory = allocate(CHUNK_ROWS * ROW_BYTES)
-    let at = 0
+    this.state[ChunkState.first] = first
+    this.state[ChunkState.base] = this.#base
+    this.state[ChunkState.minArrival] = Number.POSITIVE_INFINITY
+    this.state[ChunkState.maxArrival] = Number.NEGATIVE_INFINITY
+    this.state[ChunkState.minLatency] = Number.POSITIVE_INFINITY
+    this.state[ChunkState.maxLatency] = Number.NEGATIVE_INFINITY
+    this.state[ChunkState.free] = SEGMENT_BYTES >> 2
+
+    let at = STATE_BYTES
     const take = (bytesPerRow: number) => {
       at += bytesPerRow * CHUNK_ROWS
       return at - bytesPerRow * CHUNK_ROWS
     }
-    const words = () => new Uint32Array(memory, take(4), CHUNK_ROWS)
-    const halves = () => new Uint16Array(memory, take(2), CHUNK_ROWS)
-    this.#arrivalLow = words()
+    const words = () => new Uint32Array(columns, take(4), CHUNK_ROWS)
+    const halves = () => new Uint16Array(columns, take(2), CHUNK_ROWS)
+    const dictionary = (width: number, part: number) => new TupleDictionary(width, this.memory, part)
+    const quantities = (part: number) => new QuantityColumn(halves(), this.memory, part)
+    this.arrivalLow = words()
     this.latency = words()
-    this.information = words()
-    this.inputLength = words()
-    this.outputLength = words()
     this.idLow = words()
     this.extra = words()
     this.kind = halves()
@@ -140,30 +186,56 @@ export class Chunk {
     this.place = halves()
     this.irp = halves()
     this.outcome = halves()
+    this.inputLength = quantities(ChunkPart.inputLengths)
+    this.outputLength = quantities(ChunkPart.outputLengths)
+    this.information = quantities(ChunkPart.informations)
+    this.kinds = dictionary(Kind.width, ChunkPart.kinds)
+    this.callers = dictionary(Caller.width, ChunkPart.callers)
+    this.places = dictionary(Place.width, ChunkPart.places)
+    this.irps = dictionary(Irp.width, ChunkPart.irps)
+    this.outcomes = dictionary(Outcome.width, ChunkPart.outcomes)
+    this.memory.put(ChunkPart.segment, 0)
     // Codes OUTCOME_IN_FLIGHT and OUTCOME_END_LOST.
     this.outcomes.intern()
     this.outcomes.key[Outcome.state] = RowState.EndLost
     this.outcomes.intern()
   }
 
-  /** Counts its memory anew; returns by how much it grew since. */
-  recount(): number {
-    const before = this.counted
-    this.counted =
-      CHUNK_ROWS * ROW_BYTES +
-      this.#segments.length * SEGMENT_BYTES +
-      this.kinds.bytes +
-      this.callers.bytes +
-      this.places.bytes +
-      this.irps.bytes +
-      this.outcomes.bytes +
-      (this.#arrivalHigh?.byteLength ?? 0) +
-      64 * (this.wideLatency.size + this.wideInformation.size)
-    return this.counted - before
+  get rows(): number {
+    return this.state[ChunkState.rows]
+  }
+
+  /** Rows without an end. */
+  get inFlight(): number {
+    return this.state[ChunkState.inFlight]
+  }
+
+  get lastChange(): number {
+    return this.state[ChunkState.lastChange]
+  }
+
+  /** No new row will come: gives back what only new entries of the dictionaries need. */
+  seal(): void {
+    for (const each of [this.kinds, this.callers, this.places, this.irps, this.outcomes]) each.seal()
+    for (const each of [this.inputLength, this.outputLength, this.information]) each.large.seal()
+  }
+
+  /** Makes its next row; returns its number in the chunk. In flight, with no latency, until an end says otherwise. */
+  addRow(arrival: number, idLow: number): number {
+    const row = this.state[ChunkState.rows]++
+    this.#setArrival(row, arrival)
+    this.idLow[row] = idLow
+    this.outcome[row] = OUTCOME_IN_FLIGHT
+    this.latency[row] = WIDE
+    return row
+  }
+
+  addInFlight(change: 1 | -1): void {
+    this.state[ChunkState.inFlight] += change
   }
 
   /** RowState. */
-  state(row: number): number {
+  stateOf(row: number): number {
     const start = this.kinds.entries[this.kind[row] * Kind.width + Kind.call]
     if ((start & START_MISSING) !== 0) return RowState.StartLost
     return this.outcomes.entries[this.outcome[row] * Outcome.width + Outcome.state]
@@ -177,24 +249,31 @@ export class Chunk {
 
   touch(row: number, stamp: number): void {
     this.changed[row >> BLOCK_SHIFT] = stamp
-    this.lastChange = stamp
+    this.state[ChunkState.lastChange] = stamp
   }
 
   touchAll(stamp: number): void {
     this.changed.fill(stamp)
-    this.lastChange = stamp
+    this.state[ChunkState.lastChange] = stamp
   }
 
-  setArrival(row: number, ticks: number): void {
+  #setArrival(row: number, ticks: number): void {
+    const { state } = this
     const delta = ticks - this.#base
     const high = Math.floor(delta / TWO_32)
-    this.#arrivalLow[row] = delta - high * TWO_32
-    if (high !== 0) this.#arrivalHigh ??= new Int16Array(CHUNK_ROWS)
+    this.arrivalLow[row] = delta - high * TWO_32
+    if (high !== 0 && !this.#arrivalHigh) {
+      this.#arrivalHigh = new Int16Array(CHUNK_ROWS)
+      this.memory.add(this.#arrivalHigh.byteLength)
+      state[ChunkState.spread] = 1
+    }
     if (this.#arrivalHigh) this.#arrivalHigh[row] = high
+    if (ticks < state[ChunkState.minArrival]) state[ChunkState.minArrival] = ticks
+    if (ticks > state[ChunkState.maxArrival]) state[ChunkState.maxArrival] = ticks
   }
 
   arrival(row: number): number {
-    const low = this.#base + this.#arrivalLow[row]
+    const low = this.#base + this.arrivalLow[row]
     return this.#arrivalHigh ? low + this.#arrivalHigh[row] * TWO_32 : low
   }
 
@@ -203,32 +282,22 @@ export class Chunk {
   }
 
   setLatency(row: number, ticks: number): void {
+    const { state } = this
     if (ticks >= 0 && ticks < WIDE) {
       this.latency[row] = ticks
     } else {
       this.latency[row] = WIDE
       this.wideLatency.set(row, ticks)
+      this.memory.add(MAP_ENTRY_BYTES)
     }
+    if (ticks < state[ChunkState.minLatency]) state[ChunkState.minLatency] = ticks
+    if (ticks > state[ChunkState.maxLatency]) state[ChunkState.maxLatency] = ticks
   }
 
   /** Ticks; NaN while in flight. */
   latencyOf(row: number): number {
     const ticks = this.latency[row]
     return ticks === WIDE ? (this.wideLatency.get(row) ?? Number.NaN) : ticks
-  }
-
-  setInformation(row: number, low: number, high: number): void {
-    if (high === 0 && low !== WIDE) {
-      this.information[row] = low
-    } else {
-      this.information[row] = WIDE
-      this.wideInformation.set(row, (BigInt(high) << 32n) | BigInt(low))
-    }
-  }
-
-  informationOf(row: number): bigint | number {
-    const value = this.information[row]
-    return value === WIDE ? this.wideInformation.get(row)! : value
   }
 
   /** Links an entry of two words and `byteLength` bytes of payload, taken from word `from`, to its row. */
@@ -243,14 +312,16 @@ export class Chunk {
   ): void {
     const payloadWords = ((byteLength + 7) & ~7) >> 2
     const length = EXTRA_HEADER_WORDS + payloadWords
-    if (this.#free + length > SEGMENT_BYTES >> 2) {
-      this.#segments.push(new Uint32Array(allocate(SEGMENT_BYTES)))
-      this.#free = 0
+    const { state } = this
+    if (state[ChunkState.free] + length > SEGMENT_BYTES >> 2) {
+      this.#segments.push(this.memory.append(ChunkPart.segment, SEGMENT_BYTES))
+      state[ChunkState.segments] = this.#segments.length
+      state[ChunkState.free] = 0
     }
     const number = this.#segments.length - 1
     const segment = this.#segments[number]
-    let at = this.#free
-    this.#free += length
+    let at = state[ChunkState.free]
+    state[ChunkState.free] += length
     const link = this.extra[row]
     this.extra[row] = ((number << SEGMENT_SHIFT) | (at >> 1)) + 1
     segment[at++] = link

@@ -4,6 +4,11 @@
 // tests each distinct value once instead of each row. A TupleDictionary belongs to one chunk and is freed with it,
 // so that it can never outgrow its 16-bit codes nor a long capture's memory.
 
+import type { Memory } from './memory.ts'
+
+const HEADER_WORDS = 4
+const LEAST_CAPACITY = 32
+
 /** Two, four or six words. The products do not wait for each other, as those of a rolling hash would. */
 function hashOf(words: Uint32Array, at: number, width: number): number {
   let hash = Math.imul(words[at], 0x9e3779b1) + Math.imul(words[at + 1], 0x85ebca6b)
@@ -21,64 +26,107 @@ function areEqual(entries: Uint32Array, at: number, key: Uint32Array, width: num
   )
 }
 
+/**
+ * Its memory is one part: a header (size, capacity, slots of the index), `capacity` entries, and the index: open
+ * addressing, twice as many slots as entries, code + 1 or 0 in each. Native code reads and writes it too.
+ */
 export class TupleDictionary {
   /** The tuple to look for: write it here, then call `intern`. Saves an argument list on the hottest path. */
   readonly key: Uint32Array
   /** Entry `code` is `entries[code * width .. (code + 1) * width]`. Replaced as it grows. */
   entries: Uint32Array
-  size = 0
+  readonly #memory: Memory
+  readonly #part: number
+  #words: Uint32Array
   #index: Uint32Array
-  #shift: number
+  #shift = 0
 
-  constructor(readonly width: number) {
+  constructor(
+    readonly width: number,
+    memory: Memory,
+    part: number,
+  ) {
     this.key = new Uint32Array(width)
-    this.entries = new Uint32Array(32 * width)
-    this.#index = new Uint32Array(64)
-    this.#shift = 32 - 6
+    this.#memory = memory
+    this.#part = part
+    this.#words = memory.put(part, HEADER_WORDS << 2)
+    this.entries = this.#words.subarray(HEADER_WORDS)
+    this.#index = this.entries
   }
 
-  get bytes(): number {
-    return this.entries.byteLength + this.#index.byteLength
+  get size(): number {
+    return this.#words[0]
   }
 
   /** The code of the tuple in `key`: that of the equal entry, or a new one. */
   intern(): number {
-    const { key, width, entries } = this
-    const index = this.#index
-    const mask = index.length - 1
-    let slot = hashOf(key, 0, width) >>> this.#shift
-    for (let held = index[slot]; held !== 0; held = index[slot]) {
-      if (areEqual(entries, (held - 1) * width, key, width)) return held - 1
-      slot = (slot + 1) & mask
+    if (this.#index.length === 0) this.#grow()
+    const { key, width } = this
+    let slot = this.#slot()
+    const held = this.#index[slot]
+    if (held !== 0) return held - 1
+    const code = this.#words[0]
+    if ((code + 1) * width > this.entries.length) {
+      this.#grow()
+      slot = this.#slot()
     }
-    const code = this.size++
-    index[slot] = code + 1
-    if ((code + 1) * width > entries.length) this.#growEntries()
+    this.#words[0] = code + 1
+    this.#index[slot] = code + 1
     this.entries.set(key, code * width)
-    if (this.size * 2 > index.length) this.#growIndex()
     return code
   }
 
+  /** The code of the tuple in `key`, or -1. */
+  find(): number {
+    return this.#index.length === 0 ? -1 : this.#index[this.#slot()] - 1
+  }
+
   /** Codes of the entries that a test holds for. */
-  find(holds: (entries: Uint32Array, at: number) => boolean): Set<number> {
+  codesWhere(holds: (entries: Uint32Array, at: number) => boolean): Set<number> {
     const codes = new Set<number>()
     for (let code = 0; code < this.size; code++) if (holds(this.entries, code * this.width)) codes.add(code)
     return codes
   }
 
-  #growEntries(): void {
-    const grown = new Uint32Array(this.entries.length * 2)
-    grown.set(this.entries)
-    this.entries = grown
+  /** Gives back what only new entries need. Should one come after all, it is built anew. */
+  seal(): void {
+    if (this.#index.length > 0) this.#resize(this.size, 0)
   }
 
-  #growIndex(): void {
-    this.#index = new Uint32Array(this.#index.length * 2)
-    this.#shift--
-    const { entries, width } = this
-    const mask = this.#index.length - 1
-    for (let code = 0; code < this.size; code++) {
-      let slot = hashOf(entries, code * width, width) >>> this.#shift
+  /** Where the key is in the index, or the free slot where it would go. */
+  #slot(): number {
+    const { key, width, entries } = this
+    const index = this.#index
+    const mask = index.length - 1
+    let slot = hashOf(key, 0, width) >>> this.#shift
+    for (let held = index[slot]; held !== 0; held = index[slot]) {
+      if (areEqual(entries, (held - 1) * width, key, width)) break
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  #grow(): void {
+    let capacity = LEAST_CAPACITY
+    while (capacity <= this.size) capacity *= 2
+    this.#resize(capacity, 2 * capacity)
+  }
+
+  #resize(capacity: number, slots: number): void {
+    const { width, size, entries } = this
+    const words = this.#memory.put(this.#part, (HEADER_WORDS + capacity * width + slots) << 2)
+    words[0] = size
+    words[1] = capacity
+    words[2] = slots
+    this.#words = words
+    this.entries = words.subarray(HEADER_WORDS, HEADER_WORDS + capacity * width)
+    this.entries.set(entries.subarray(0, size * width))
+    this.#index = words.subarray(HEADER_WORDS + capacity * width)
+    if (slots === 0) return
+    this.#shift = 1 + Math.clz32(slots)
+    const mask = slots - 1
+    for (let code = 0; code < size; code++) {
+      let slot = hashOf(this.entries, code * width, width) >>> this.#shift
       while (this.#index[slot] !== 0) slot = (slot + 1) & mask
       this.#index[slot] = code + 1
     }

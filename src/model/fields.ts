@@ -12,6 +12,7 @@ import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import type { Capture } from './capture.ts'
 import { Caller, type Chunk, Extra, Irp, Kind, Outcome, Place, WIDE } from './chunk.ts'
+import type { QuantityColumn } from './column.ts'
 
 export type FieldType =
   | 'integer'
@@ -76,14 +77,10 @@ function column(read: (chunk: Chunk, row: number) => number): ColumnSource {
   }
 }
 
-/** A column that is a plain array of the chunk. */
-function plain(pick: (chunk: Chunk) => Uint32Array): ColumnSource {
+function quantity(pick: (chunk: Chunk) => QuantityColumn): ColumnSource {
   return {
     in: 'column',
-    fill(chunk, first, count, out) {
-      const values = pick(chunk)
-      for (let i = 0; i < count; i++) out[i] = values[first + i]
-    },
+    fill: (chunk, first, count, out) => pick(chunk).fill(first, count, out),
   }
 }
 
@@ -221,7 +218,7 @@ export const fields: readonly Field[] = [
     name: 'state',
     type: 'state',
     doc: 'in_flight, done, unseen (returned without a completion that could be seen), end_lost or start_lost',
-    source: column((chunk, row) => chunk.state(row)),
+    source: column((chunk, row) => chunk.stateOf(row)),
   },
   {
     name: 'status',
@@ -266,23 +263,23 @@ export const fields: readonly Field[] = [
         for (let i = 0; i < count; i++) {
           const { entries } = chunk.outcomes
           const has = hasStatus(entries, chunk.outcome[first + i] * Outcome.width)
-          out[i] = has ? Number(chunk.informationOf(first + i)) : Number.NaN
+          out[i] = has ? chunk.information.get(first + i) : Number.NaN
         }
       },
-      exact: (chunk, row) => chunk.informationOf(row),
+      exact: (chunk, row) => chunk.information.exact(row),
     },
   },
   {
     name: 'input_length',
     type: 'size',
     doc: 'Bytes offered: length of the input buffer, or of a WRITE',
-    source: plain((chunk) => chunk.inputLength),
+    source: quantity((chunk) => chunk.inputLength),
   },
   {
     name: 'output_length',
     type: 'size',
     doc: 'Bytes asked for: length of the output buffer, or of a READ',
-    source: plain((chunk) => chunk.outputLength),
+    source: quantity((chunk) => chunk.outputLength),
   },
   {
     name: 'offset',

@@ -5,13 +5,15 @@
 // the first name learned for an id holds back to the beginning, unless it comes with its creation.
 
 import { StringDictionary } from './dictionary.ts'
+import type { Memory } from './memory.ts'
 
 interface Name {
   since: number
   name: number
 }
 
-const CACHE_SIZE = 512
+const CACHE_SLOTS = 4096
+const SLOT_WORDS = 4
 
 export class ProcessNames {
   readonly names: StringDictionary
@@ -19,20 +21,22 @@ export class ProcessNames {
   readonly #known = new Map<number, Name[]>()
   readonly #unknown = new Set<number>()
   readonly #reported = new Set<number>()
-  // The newest name of recently seen ids, 0 for none: a Map look-up per record would be felt.
-  readonly #cachedId = new Float64Array(CACHE_SIZE).fill(-1)
-  readonly #cachedName = new Uint32Array(CACHE_SIZE)
-  readonly #cachedSince = new Float64Array(CACHE_SIZE)
+  // The newest name of recently seen ids: a Map look-up per record would be felt. Slots of 16 bytes: id, name + 1 (0 =
+  // the slot is free), since when (double).
+  readonly #cache: Uint32Array
+  readonly #cachedSince: Float64Array
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, memory: Memory, part: number) {
     this.names = new StringDictionary(maxBytes)
+    this.#cache = memory.put(part, (CACHE_SLOTS * SLOT_WORDS) << 2)
+    this.#cachedSince = new Float64Array(this.#cache.buffer)
   }
 
   /** A name from `at` on. Returns whether rows that had none may have one now. */
   learn(processId: number, name: string, at: number, created: boolean): boolean {
     const code = this.names.intern(imageName(name))
     if (code === 0) return false
-    this.#cachedId[cacheSlot(processId)] = -1
+    this.#cache[cacheSlot(processId) + 1] = 0
     this.#unknown.delete(processId)
     const known = this.#known.get(processId)
     if (!known) {
@@ -49,15 +53,17 @@ export class ProcessNames {
   /** The number of the name that an id had at a time; 0 = not known, which is remembered for `takeUnknown`. */
   at(processId: number, at: number): number {
     const slot = cacheSlot(processId)
-    if (this.#cachedId[slot] === processId && at >= this.#cachedSince[slot]) return this.#cachedName[slot]
+    const cached = this.#cache[slot + 1]
+    if (cached !== 0 && this.#cache[slot] === processId && at >= this.#cachedSince[(slot >> 1) + 1])
+      return cached - 1
     const known = this.#known.get(processId)
     const entry = known?.findLast((candidate) => candidate.since <= at)
     if (!known && !this.#reported.has(processId)) this.#unknown.add(processId)
     // What `learn` says about the id from now on goes past the cache.
     if (entry === known?.at(-1)) {
-      this.#cachedId[slot] = processId
-      this.#cachedName[slot] = entry?.name ?? 0
-      this.#cachedSince[slot] = entry?.since ?? Number.NEGATIVE_INFINITY
+      this.#cache[slot] = processId
+      this.#cache[slot + 1] = (entry?.name ?? 0) + 1
+      this.#cachedSince[(slot >> 1) + 1] = entry?.since ?? Number.NEGATIVE_INFINITY
     }
     return entry?.name ?? 0
   }
@@ -75,8 +81,9 @@ export class ProcessNames {
   }
 }
 
+/** The first word of the only slot that may hold an id. */
 function cacheSlot(processId: number): number {
-  return (processId >>> 2) & (CACHE_SIZE - 1)
+  return ((processId >>> 2) & (CACHE_SLOTS - 1)) * SLOT_WORDS
 }
 
 /** `\Device\HarddiskVolume3\Windows\explorer.exe` → `explorer.exe`. */

@@ -8,6 +8,8 @@ import { functionMajors, Major } from '../formats/irp-names.ts'
 import { isError, STATUS_CANCELLED } from '../formats/ntstatus.ts'
 import type { DriverId, FunctionIndex } from '../protocol/ids.ts'
 import { RequestFlags } from '../protocol/layout.ts'
+import { TupleDictionary } from './dictionary.ts'
+import type { Memory } from './memory.ts'
 
 const STEPS_LOG2 = 5
 const STEPS = 1 << STEPS_LOG2
@@ -19,42 +21,23 @@ const GIVES_BYTES = functionMajors.map(
   (major) => major === Major.READ || major === Major.DEVICE_CONTROL || major === Major.FILE_SYSTEM_CONTROL,
 )
 
-class FunctionTotals {
-  count = 0
-  inFlight = 0
-  unseen = 0
-  errors = 0
-  cancelled = 0
-  pended = 0
-  fellThrough = 0
-  bytesIn = 0
-  bytesOut = 0
-  latencies = 0
-  maxLatency = Number.NaN
-  readonly histogram = new Uint32Array(BUCKETS)
-
-  constructor(
-    readonly driverId: DriverId,
-    readonly fn: FunctionIndex,
-  ) {}
-
-  latency(ticks: number): void {
-    this.latencies++
-    this.histogram[bucketOf(ticks)]++
-    if (!(ticks <= this.maxLatency)) this.maxLatency = ticks
-  }
-
-  /** Ticks below which a share of the latencies lies; NaN if there are none. */
-  percentile(share: number): number {
-    let left = Math.max(1, Math.ceil(this.latencies * share))
-    if (this.latencies === 0) return Number.NaN
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      left -= this.histogram[bucket]
-      if (left <= 0) return Math.min(middleOf(bucket), this.maxLatency)
-    }
-    return this.maxLatency
-  }
-}
+/** Doubles of a block; the histogram, words, follows them. */
+export const Total = {
+  count: 0,
+  inFlight: 1,
+  unseen: 2,
+  errors: 3,
+  cancelled: 4,
+  pended: 5,
+  fellThrough: 6,
+  bytesIn: 7,
+  bytesOut: 8,
+  latencies: 9,
+  maxLatency: 10,
+  width: 12,
+} as const
+const BLOCK_DOUBLES = Total.width + BUCKETS / 2
+const LEAST_BLOCKS = 8
 
 /** 0 to 31 have a bucket each; from there on 32 equal steps per power of two. */
 function bucketOf(ticks: number): number {
@@ -98,18 +81,32 @@ export interface FunctionStatistics {
   max: number
 }
 
+/** Words of an entry in `#keys`; its code is the number of the block. */
+const Key = { driver: 0, fn: 1, width: 2 } as const
+
 export class Statistics {
-  /** By driver, then by function. */
-  readonly #drivers = new Map<number, (FunctionTotals | undefined)[]>()
-  #lastDriver = -1
-  #lastTotals: (FunctionTotals | undefined)[] = []
+  readonly #keys: TupleDictionary
+  readonly #memory: Memory
+  readonly #part: number
+  /** The blocks, as doubles and as words. */
+  #doubles: Float64Array
+  #words: Uint32Array
+
+  constructor(memory: Memory, keysPart: number, blocksPart: number) {
+    this.#keys = new TupleDictionary(Key.width, memory, keysPart)
+    this.#memory = memory
+    this.#part = blocksPart
+    this.#words = memory.put(blocksPart, LEAST_BLOCKS * BLOCK_DOUBLES * 8)
+    this.#doubles = new Float64Array(this.#words.buffer)
+  }
 
   arrived(driverId: number, fn: number, bytesIn: number, endSeen: boolean, endExpected: boolean): void {
-    const totals = this.#totals(driverId, fn)
-    totals.bytesIn += bytesIn
+    const at = this.#block(driverId, fn)
+    const sums = this.#doubles
+    sums[at + Total.bytesIn] += bytesIn
     if (endSeen) return
-    totals.count++
-    if (endExpected) totals.inFlight++
+    sums[at + Total.count]++
+    if (endExpected) sums[at + Total.inFlight]++
   }
 
   ended(
@@ -121,62 +118,77 @@ export class Statistics {
     information: number,
     latency: number,
   ): void {
-    const totals = this.#totals(driverId, fn)
-    if (startSeen) totals.inFlight--
-    else totals.count++
-    if ((flags & RequestFlags.Pended) !== 0) totals.pended++
+    const at = this.#block(driverId, fn)
+    const sums = this.#doubles
+    if (startSeen) sums[at + Total.inFlight]--
+    else sums[at + Total.count]++
+    if ((flags & RequestFlags.Pended) !== 0) sums[at + Total.pended]++
     if ((flags & RequestFlags.Unseen) !== 0) {
-      totals.unseen++
+      sums[at + Total.unseen]++
       return
     }
-    totals.latency(latency)
-    if ((flags & RequestFlags.FellThrough) !== 0) totals.fellThrough++
-    else if (status === STATUS_CANCELLED) totals.cancelled++
-    else if (isError(status)) totals.errors++
-    else if (GIVES_BYTES[fn]) totals.bytesOut += information
+    if (sums[at + Total.latencies] === 0 || latency > sums[at + Total.maxLatency])
+      sums[at + Total.maxLatency] = latency
+    sums[at + Total.latencies]++
+    this.#words[((at + Total.width) << 1) + bucketOf(latency)]++
+    if ((flags & RequestFlags.FellThrough) !== 0) sums[at + Total.fellThrough]++
+    else if (status === STATUS_CANCELLED) sums[at + Total.cancelled]++
+    else if (isError(status)) sums[at + Total.errors]++
+    else if (GIVES_BYTES[fn]) sums[at + Total.bytesOut] += information
   }
 
   list(nameOf: (driverId: DriverId) => string): FunctionStatistics[] {
     const out: FunctionStatistics[] = []
-    for (const functions of this.#drivers.values()) {
-      for (const totals of functions) {
-        if (!totals) continue
-        out.push({
-          driverId: totals.driverId,
-          driverName: nameOf(totals.driverId),
-          function: totals.fn,
-          count: totals.count,
-          inFlight: totals.inFlight,
-          unseen: totals.unseen,
-          errors: totals.errors,
-          cancelled: totals.cancelled,
-          pended: totals.pended,
-          fellThrough: totals.fellThrough,
-          bytesIn: totals.bytesIn,
-          bytesOut: totals.bytesOut,
-          p50: totals.percentile(0.5),
-          p99: totals.percentile(0.99),
-          max: totals.maxLatency,
-        })
-      }
+    const sums = this.#doubles
+    for (let code = 0; code < this.#keys.size; code++) {
+      const at = code * BLOCK_DOUBLES
+      const driverId = this.#keys.entries[code * Key.width + Key.driver] as DriverId
+      out.push({
+        driverId,
+        driverName: nameOf(driverId),
+        function: this.#keys.entries[code * Key.width + Key.fn] as FunctionIndex,
+        count: sums[at + Total.count],
+        inFlight: sums[at + Total.inFlight],
+        unseen: sums[at + Total.unseen],
+        errors: sums[at + Total.errors],
+        cancelled: sums[at + Total.cancelled],
+        pended: sums[at + Total.pended],
+        fellThrough: sums[at + Total.fellThrough],
+        bytesIn: sums[at + Total.bytesIn],
+        bytesOut: sums[at + Total.bytesOut],
+        p50: this.#percentile(at, 0.5),
+        p99: this.#percentile(at, 0.99),
+        max: sums[at + Total.latencies] > 0 ? sums[at + Total.maxLatency] : Number.NaN,
+      })
     }
     return out.sort((a, b) => a.driverId - b.driverId || a.function - b.function)
   }
 
-  #totals(driverId: number, fn: number): FunctionTotals {
-    if (driverId !== this.#lastDriver) {
-      this.#lastDriver = driverId
-      let functions = this.#drivers.get(driverId)
-      if (!functions) {
-        functions = new Array(256).fill(undefined)
-        this.#drivers.set(driverId, functions)
-      }
-      this.#lastTotals = functions
+  /** Ticks below which a share of a block's latencies lies; NaN if there are none. */
+  #percentile(at: number, share: number): number {
+    const latencies = this.#doubles[at + Total.latencies]
+    if (latencies === 0) return Number.NaN
+    const max = this.#doubles[at + Total.maxLatency]
+    const histogram = (at + Total.width) << 1
+    let left = Math.max(1, Math.ceil(latencies * share))
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      left -= this.#words[histogram + bucket]
+      if (left <= 0) return Math.min(middleOf(bucket), max)
     }
-    const known = this.#lastTotals[fn]
-    if (known) return known
-    const totals = new FunctionTotals(driverId as DriverId, fn as FunctionIndex)
-    this.#lastTotals[fn] = totals
-    return totals
+    return max
+  }
+
+  /** The first double of the block of a driver's function. */
+  #block(driverId: number, fn: number): number {
+    this.#keys.key[Key.driver] = driverId
+    this.#keys.key[Key.fn] = fn
+    const at = this.#keys.intern() * BLOCK_DOUBLES
+    if (at >= this.#doubles.length) {
+      const words = this.#words
+      this.#words = this.#memory.put(this.#part, words.byteLength * 2)
+      this.#words.set(words)
+      this.#doubles = new Float64Array(this.#words.buffer)
+    }
+    return at
   }
 }

@@ -279,20 +279,20 @@ function writeRow(frame: Uint8Array, index: number, chunk: Chunk, row: number): 
   doubles[0] = chunk.first + row
   doubles[1] = chunk.arrival(row)
   doubles[2] = chunk.latencyOf(row)
-  doubles[3] = outcomeCode === OUTCOME_IN_FLIGHT ? 0 : Number(chunk.informationOf(row))
+  doubles[3] = outcomeCode === OUTCOME_IN_FLIGHT ? 0 : chunk.information.get(row)
   words[8] = kind[kindAt + Kind.driver]
   words[9] = caller[callerAt + Caller.processId]
   words[10] = caller[callerAt + Caller.threadId]
   words[11] = rowFlags(chunk, row)
   words[12] = kind[kindAt + Kind.code]
   words[13] = chunk.outcomes.entries[outcomeCode * Outcome.width + Outcome.status]
-  words[14] = chunk.inputLength[row]
-  words[15] = chunk.outputLength[row]
+  words[14] = chunk.inputLength.get(row)
+  words[15] = chunk.outputLength.get(row)
   words[16] = caller[callerAt + Caller.process]
   words[17] = kind[kindAt + Kind.detail]
   words[18] =
     (fn >= MAJOR_FUNCTION_COUNT ? fn - MAJOR_FUNCTION_COUNT : fn) |
     (call & 0xff00) |
     ((caller[callerAt + Caller.processor] & 0xffff) << 16)
-  words[19] = chunk.state(row)
+  words[19] = chunk.stateOf(row)
 }

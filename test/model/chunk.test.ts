@@ -1,0 +1,96 @@
+// A chunk's columns are small and exact: large values in two bytes a row, what a full chunk gives back, and the
+// extremes that let a query pass it over.
+
+import { describe, expect, test } from 'vitest'
+import type { Capture } from '../../src/model/capture.ts'
+import { CHUNK_ROWS, ChunkState } from '../../src/model/chunk.ts'
+import type { RowId } from '../../src/protocol/ids.ts'
+import { RecordHeader, RequestEnd, RequestStart } from '../../src/protocol/layout.ts'
+import { emptyCapture } from '../support/captures.ts'
+import { concat, copies, end, endsAt, numbers, setWide, start, startsAt } from '../support/records.ts'
+
+const value = (capture: Capture, row: number, field: string) => capture.request(row as RowId)?.value(field)
+
+describe('quantities', () => {
+  test('a chunk in which each row has large values of its own, with ends that come when it is long full', () => {
+    const capture = emptyCapture()
+    const ids = numbers(1, CHUNK_ROWS)
+    const starts = copies(start({ id: 0 }), ids, (view, at, id) => {
+      view.setUint32(at + RequestStart.inputLength, 0x8000 + id, true)
+      view.setUint32(at + RequestStart.outputLength, 0xffffffff - id, true)
+    })
+    const ends = copies(end({ id: 0 }), ids, (view, at, id) => {
+      setWide(view, at + RecordHeader.timestamp, id)
+      setWide(view, at + RequestEnd.information, 2 ** 52 + id)
+    })
+    capture.ingest(starts)
+    capture.ingest(startsAt(numbers(CHUNK_ROWS + 1, 4 * CHUNK_ROWS)))
+    capture.ingest(ends)
+    expect(capture.inFlight).toBe(4 * CHUNK_ROWS)
+    const chunk = capture.chunks[0]
+    const seen = ids.map((_, row) => [
+      chunk.inputLength.get(row),
+      chunk.outputLength.get(row),
+      chunk.information.exact(row),
+      chunk.latencyOf(row),
+    ])
+    expect(seen).toEqual(ids.map((id) => [0x8000 + id, 0xffffffff - id, 2 ** 52 + id, id]))
+  })
+
+  test('on either side of each limit, to the last bit', () => {
+    const values = [
+      0n,
+      0x7fffn,
+      0x8000n,
+      0xffffn,
+      0x10000n,
+      0xffffffffn,
+      2n ** 32n,
+      2n ** 53n + 1n,
+      2n ** 64n - 1n,
+    ]
+    const capture = emptyCapture()
+    capture.ingest(concat(values.map((information, id) => end({ id, information }))))
+    expect(values.map((_, row) => BigInt(value(capture, row, 'information') as bigint))).toEqual(values)
+  })
+})
+
+test('a full chunk takes at most 36 bytes a row, and late ends are still told apart', () => {
+  const capture = emptyCapture()
+  const rows = 6 * CHUNK_ROWS
+  for (let first = 0; first < rows; first += 4096) {
+    const ids = numbers(first, 4096)
+    capture.ingest(
+      copies(start({ id: 0 }), ids, (view, at, id) => {
+        setWide(view, at + RequestStart.irp, 0x1000 + (id % 500) * 0x200)
+        setWide(view, at + RequestStart.fileObject, 0x8000 + (id % 700) * 0x100)
+        view.setUint32(at + RequestStart.threadId, id % 60, true)
+      }),
+    )
+    capture.ingest(endsAt(ids.filter((id) => id !== 7)))
+  }
+  const chunk = capture.chunks[0]
+  expect(chunk.memory.bytes / CHUNK_ROWS).toBeLessThan(34)
+  capture.ingest(end({ id: 7, at: 9, arrival: 7, status: 0xc0000120 }))
+  expect([value(capture, 7, 'status'), value(capture, 6, 'status')]).toEqual([0xc0000120, 0])
+  expect(chunk.memory.bytes / CHUNK_ROWS).toBeLessThan(36)
+  expect(capture.chunks.reduce((sum, each) => sum + each.memory.bytes, 0)).toBeLessThan(capture.storeBytes)
+})
+
+test('extremes of arrival and latency are those of the rows', () => {
+  const capture = emptyCapture()
+  const extremes = () =>
+    [ChunkState.minArrival, ChunkState.maxArrival, ChunkState.minLatency, ChunkState.maxLatency].map(
+      (at) => capture.chunks[0].state[at],
+    )
+  capture.ingest(start({ id: 1, at: 500 }))
+  expect(extremes()).toEqual([500, 500, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+  capture.ingest(
+    concat([
+      end({ id: 1, at: 520, arrival: 500 }),
+      end({ id: 2, at: 407, arrival: 400 }),
+      end({ id: 3, at: 2 ** 40 + 600, arrival: 600 }),
+    ]),
+  )
+  expect(extremes()).toEqual([400, 600, 7, 2 ** 40])
+})
