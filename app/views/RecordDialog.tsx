@@ -9,7 +9,7 @@ export function RecordDialog() {
   const [path, setPath] = useState(suggestedName)
   const start = (event: Event) => {
     event.preventDefault()
-    command({ type: 'record', path: path.trim() })
+    command({ type: 'record', path: path.trim(), rotation: null })
     openDialog.value = null
   }
   return (

@@ -8,6 +8,7 @@ import type {
   DriverEntry,
   InFlightList,
   Names,
+  Rotation,
   RowDetail,
   SessionState,
   Sort,
@@ -101,7 +102,8 @@ export type Command =
   | { type: 'clear' }
   | { type: 'configure'; settings: CaptureSettings }
   | { type: 'inFlight' }
-  | { type: 'record'; path: string }
+  | { type: 'record'; path: string; rotation: Rotation | null }
+  | { type: 'setBudget'; bytes: number }
   | { type: 'stopRecord' }
 
 export interface WorkerApi {

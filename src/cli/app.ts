@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander'
 import { assetsOfFolder } from '../server/assets.ts'
 import { startAppServer } from '../server/server.ts'
 import { openFileSubject } from '../session/file-subject.ts'
+import { defaultBudgetBytes } from '../session/memory-budget.ts'
 import { Session } from '../session/session.ts'
 import type { Subject } from '../session/subject.ts'
 import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
@@ -16,6 +17,7 @@ import {
   driverOption,
   memoryOption,
   rateOption,
+  ringOption,
   seedOption,
   sourceKind,
   sourceOption,
@@ -34,13 +36,14 @@ interface Options extends TrafficOptions, CaptureOptions {
   open: boolean
   shell?: string
   memory: number
+  ring?: number
 }
 
 export function addAppCommand(program: Command, io: Io): void {
   const command = program
     .command('app', { isDefault: true })
     .description('Open the window (the default command)')
-    .argument('[file]', 'a capture file to look at, instead of a live source')
+    .argument('[files...]', 'a capture file to look at, instead of a live source; or those of one recording')
     .addOption(sourceOption())
     .addOption(driverOption())
     .addOption(
@@ -50,19 +53,20 @@ export function addAppCommand(program: Command, io: Io): void {
     )
     .option('--no-open', 'print the URL and open nothing')
     .option('--shell <file>', 'the Neutralino binary that makes the window (or DRIVERMON_SHELL)')
-    .addOption(memoryOption(512))
+    .addOption(memoryOption(defaultBudgetBytes(), 'a quarter of what there is'))
+    .addOption(ringOption())
     .addOption(seedOption())
     .addOption(rateOption())
-  addCaptureOptions(command).action((file: string | undefined, options: Options) => app(file, options, io))
+  addCaptureOptions(command).action((files: string[], options: Options) => app(files, options, io))
 }
 
-async function app(file: string | undefined, options: Options, io: Io): Promise<void> {
-  if (file !== undefined) checkIsFile(file)
+async function app(files: string[], options: Options, io: Io): Promise<void> {
+  if (files.length > 0) checkIsFile(files[0])
   const assets = loadAssets(io)
   const interruption = new Interruption(io)
   try {
     const { subject, close, abort } =
-      file === undefined ? openLive(options, io) : await openFile(file, options, io)
+      files.length === 0 ? openLive(options, io) : await openFiles(files, options, io)
     try {
       const server = await startAppServer({ subject, assets, version: io.version, port: options.port })
       try {
@@ -105,7 +109,8 @@ function openLive(options: Options, io: Io): Opened {
   const kind = sourceKind(options, io)
   const session = new Session(io.openSource(kind), {
     version: io.version,
-    budgetBytes: options.memory * 2 ** 20,
+    budgetBytes: options.memory,
+    ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
     settings: captureSettings(options),
     traffic: trafficOf(kind, options, 0),
   })
@@ -120,8 +125,8 @@ function openLive(options: Options, io: Io): Opened {
   return { subject: session, close: () => session.close(), abort: () => session.abort() }
 }
 
-async function openFile(file: string, options: Options, io: Io): Promise<Opened> {
-  const { subject, warnings } = await openFileSubject(file, options.memory * 2 ** 20)
+async function openFiles(files: string[], options: Options, io: Io): Promise<Opened> {
+  const { subject, warnings } = await openFileSubject(files, options.memory)
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   return { subject, close: async () => {}, abort: () => {} }
 }

@@ -1,17 +1,11 @@
 // capture-options.ts: the options that choose which requests are recorded, and how much of each.
 
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import {
-  PredicateError,
-  parseCodes,
-  parseDuration,
-  parseFunctions,
-  parseProcessIds,
-} from '../formats/predicates.ts'
+import { type Command, Option } from 'commander'
+import { parseCodes, parseDuration, parseFunctions, parseProcessIds } from '../formats/predicates.ts'
 import type { CaptureSettings, Choice } from '../protocol/capture-settings.ts'
 import type { FunctionIndex } from '../protocol/ids.ts'
 import { DEFAULT_SNAP_LENGTH, MAX_SNAP_LENGTH } from '../protocol/layout.ts'
-import { wholeNumber } from './options.ts'
+import { understood, wholeNumber } from './options.ts'
 
 export interface CaptureOptions {
   onlyFunction?: FunctionIndex[]
@@ -110,15 +104,4 @@ function listOption<T>(flags: string, description: string, parse: (text: string)
     ...before,
     ...read(text),
   ])
-}
-
-function understood<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text)
-    } catch (error) {
-      if (!(error instanceof PredicateError)) throw error
-      throw new InvalidArgumentError(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`)
-    }
-  }
 }

@@ -2,6 +2,11 @@
 
 import { InvalidArgumentError, Option } from 'commander'
 import type { SimOptions } from '../../addon/binding.ts'
+import { PredicateError } from '../formats/predicates.ts'
+import { formatBytes, parseSize } from '../formats/values.ts'
+import { MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
+import { MIN_BUDGET_BYTES } from '../protocol/wire.ts'
+import { availableBytes, defaultRingBytes } from '../session/memory-budget.ts'
 import type { Io, SourceKind } from './io.ts'
 
 /** Requests per second that the simulated callers issue unless told otherwise: lively, and easy to follow. */
@@ -47,11 +52,32 @@ export function trafficOf(kind: SourceKind, options: TrafficOptions, count: numb
   return kind === 'sim' ? { seed: options.seed, rate: options.rate, count } : null
 }
 
-/** A size of memory, in megabytes. */
-export function memoryOption(defaultMegabytes: number): Option {
-  return new Option('--memory <megabytes>', 'how much memory rows may take; the oldest leave first')
-    .argParser(wholeNumber(8, 1 << 20))
-    .default(defaultMegabytes)
+export function memoryOption(defaultBytes: number, words = formatBytes(defaultBytes)): Option {
+  return new Option('--memory <size>', 'memory that rows may take, such as 2GB; the oldest leave first')
+    .argParser(size(MIN_BUDGET_BYTES, availableBytes()))
+    .default(defaultBytes, words)
+}
+
+export function ringOption(): Option {
+  return new Option(
+    '--ring <size>',
+    "the driver's buffer per processor, in nonpaged memory, such as 32MB: a larger one bridges longer stalls",
+  )
+    .argParser(powerOfTwo(size(MIN_RING_BYTES, MAX_RING_BYTES)))
+    .default(undefined, `up to ${formatBytes(defaultRingBytes())} here`)
+}
+
+/** Bytes. */
+export function size(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const bytes = parseSize(text)
+    if (bytes === undefined || bytes < least || bytes > most) {
+      throw new InvalidArgumentError(
+        `It should be a size from ${formatBytes(least)} to ${formatBytes(most)}, written with its unit: 64MB.`,
+      )
+    }
+    return bytes
+  }
 }
 
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -64,9 +90,9 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
-export function powerOfTwo(least: number, most: number): (text: string) => number {
+function powerOfTwo(read: (text: string) => number): (text: string) => number {
   return (text) => {
-    const value = wholeNumber(least, most)(text)
+    const value = read(text)
     if (!Number.isInteger(Math.log2(value))) throw new InvalidArgumentError('It should be a power of two.')
     return value
   }
@@ -79,4 +105,16 @@ export function seconds(text: string): number {
     throw new InvalidArgumentError('It should be a number of seconds.')
   }
   return value
+}
+
+/** A reader of texts that says itself what is wrong with one. */
+export function understood<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      if (!(error instanceof PredicateError)) throw error
+      throw new InvalidArgumentError(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`)
+    }
+  }
 }

@@ -3,9 +3,10 @@
 import { type Command, Option } from 'commander'
 import { formatBytes, formatCount, formatRate } from '../formats/values.ts'
 import { arePredicatesDefault } from '../protocol/capture-settings.ts'
-import { LossReason, MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
+import { LossReason } from '../protocol/layout.ts'
 import { type Losses, lostRecords } from '../protocol/records.ts'
-import { RecordingError } from '../session/recorder.ts'
+import type { Rotation } from '../protocol/wire.ts'
+import { RecordingError } from '../session/recording-files.ts'
 import { Session } from '../session/session.ts'
 import { type Account, accountOf } from './account.ts'
 import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
@@ -15,8 +16,9 @@ import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
 import { describeLosses } from './losses.ts'
 import {
   driverOption,
-  powerOfTwo,
+  memoryOption,
   rateOption,
+  ringOption,
   seconds,
   seedOption,
   sourceKind,
@@ -25,18 +27,20 @@ import {
   trafficOf,
   wholeNumber,
 } from './options.ts'
+import { addRotationOptions, type RotationOptions, rotationOf } from './rotation-options.ts'
 
 /** Rows only pair starts with ends here; they need not stay. */
 const BUDGET_BYTES = 64 << 20
 const WATCH_INTERVAL_MS = 50
 const PROGRESS_INTERVAL_MS = 250
 
-interface Options extends TrafficOptions, CaptureOptions {
+interface Options extends TrafficOptions, CaptureOptions, RotationOptions {
   driver: string[]
   out: string
   duration?: number
   count?: number
   ring?: number
+  memory: number
   force?: boolean
   json?: boolean
   progress?: boolean
@@ -53,8 +57,9 @@ export interface Summary {
   /** Ends without a start and starts without an end. */
   unpaired: number
   seconds: number
+  /** Written, and the files of them that are there: with --keep, the newest ones. */
   bytes: number
-  file: string
+  files: string[]
   /** With capture options: requests that they kept out, and of those that passed, what sampling kept out. */
   filtered?: number
   sampledOut?: number
@@ -65,9 +70,12 @@ export interface Summary {
 export function addRecordCommand(program: Command, io: Io): void {
   const command = program
     .command('record')
-    .description('Capture the requests of drivers into a pcapng file; Ctrl-C ends it')
+    .description('Capture the requests of drivers into pcapng files; Ctrl-C ends it')
     .addOption(driverOption().makeOptionMandatory())
-    .requiredOption('--out <file>', 'the capture file')
+    .requiredOption(
+      '--out <file>',
+      'the capture file; with rotation, its name is completed by number and time',
+    )
     .addOption(sourceOption())
     .addOption(new Option('--duration <seconds>', 'stop after so long').argParser(seconds))
     .addOption(
@@ -75,38 +83,43 @@ export function addRecordCommand(program: Command, io: Io): void {
         wholeNumber(1, Number.MAX_SAFE_INTEGER),
       ),
     )
-    .addOption(
-      new Option('--ring <kilobytes>', 'ring buffer per processor, a power of two').argParser(
-        powerOfTwo(MIN_RING_BYTES / 1024, MAX_RING_BYTES / 1024),
-      ),
-    )
-    .addOption(seedOption())
-    .addOption(rateOption())
-    .option('--force', 'overwrite the file if it exists')
+  addRotationOptions(command)
+    .option('--force', 'overwrite a file that exists')
     .option('--json', 'print the summary as one JSON object')
     .option('--progress', 'show progress on stderr even if it is no terminal')
+    .addOption(ringOption())
+    .addOption(memoryOption(BUDGET_BYTES))
+    .addOption(seedOption())
+    .addOption(rateOption())
   addCaptureOptions(command).action((options: Options) => record(options, io))
 }
 
 async function record(options: Options, io: Io): Promise<void> {
   const kind = sourceKind(options, io)
+  const rotation = rotationOf(options)
   const session = new Session(io.openSource(kind), {
     version: io.version,
-    budgetBytes: BUDGET_BYTES,
+    budgetBytes: options.memory,
     settings: captureSettings(options),
-    ...(options.ring === undefined ? {} : { ringBytes: options.ring * 1024 }),
+    ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
     traffic: trafficOf(kind, options, options.count ?? 0),
   })
-  const problems: string[] = []
-  session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
   const interruption = new Interruption(io)
   const progress = new Progress(session, io, options.progress === true)
+  let problems = 0
+  session.subscribe({
+    state: () => {},
+    problem: (message) => {
+      problems++
+      progress.end()
+      io.err.write(`drivermon: ${message}\n`)
+    },
+  })
   try {
     addDrivers(session, options.driver, options.forceHook === true, io)
-    await openFile(session, options)
+    await openFile(session, rotation, options)
     const began = performance.now()
     await start(session)
-    const file = session.state().recording
     await reached(session, kind, options, interruption, progress)
     const elapsed = (performance.now() - began) / 1000
     await Promise.race([session.stop(), interruption.second])
@@ -115,9 +128,9 @@ async function record(options: Options, io: Io): Promise<void> {
       session.abort()
       throw new CommandError('aborted: the end of the capture is missing in the file', 130)
     }
-    if (problems.length > 0) throw new CommandError(problems.join('; '))
     const account = accountOf(session)
-    report(summaryOf(session, account, kind, elapsed, file), account.losses, options, io)
+    report(summaryOf(session, account, kind, elapsed), account.losses, options, io)
+    if (problems > 0) throw new CommandError('the capture has ended with the problems above')
   } finally {
     progress.end()
     interruption.end()
@@ -125,9 +138,9 @@ async function record(options: Options, io: Io): Promise<void> {
   }
 }
 
-async function openFile(session: Session, options: Options): Promise<void> {
+async function openFile(session: Session, rotation: Rotation | null, options: Options): Promise<void> {
   try {
-    await session.recordTo(options.out, options.force === true)
+    await session.recordTo(options.out, rotation, options.force === true)
   } catch (error) {
     if (!(error instanceof RecordingError) || !error.exists) throw error
     throw new CommandError(`${error.message} (--force overwrites it)`)
@@ -176,13 +189,7 @@ function over(session: Session, kind: SourceKind, options: Options, elapsed: num
   return kind === 'sim' ? !session.trafficRunning() : accountOf(session).requests >= options.count
 }
 
-function summaryOf(
-  session: Session,
-  account: Account,
-  kind: SourceKind,
-  elapsed: number,
-  file: string,
-): Summary {
+function summaryOf(session: Session, account: Account, kind: SourceKind, elapsed: number): Summary {
   const { capture } = session
   const watched = session.state().drivers.map(({ name }) => name.toLowerCase())
   const summary: Summary = {
@@ -192,7 +199,7 @@ function summaryOf(
     unpaired: capture.unpairedEnds + capture.inFlight,
     seconds: Math.round(elapsed * 1000) / 1000,
     bytes: session.recordedBytes,
-    file,
+    files: session.recordedFiles,
   }
   const chosen = !arePredicatesDefault(session.state().settings.predicates)
   if (chosen || account.filtered + account.sampledOut > 0) {
@@ -224,7 +231,7 @@ function report(summary: Summary, losses: Losses, options: Options, io: Io): voi
     return
   }
   const lines = [
-    `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${summary.file}`,
+    `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${describeFiles(summary.files)}`,
     `${describeLosses(losses)}; ${formatCount(summary.unpaired)} unpaired`,
   ]
   if (summary.filtered !== undefined && summary.sampledOut !== undefined) {
@@ -235,6 +242,11 @@ function report(summary: Summary, losses: Losses, options: Options, io: Io): voi
   if (summary.issued !== undefined)
     lines.push(`${formatCount(summary.issued)} issued by the simulated callers`)
   writeOut(io, `${lines.join('\n')}\n`)
+}
+
+function describeFiles(files: readonly string[]): string {
+  if (files.length <= 1) return files.join()
+  return `${formatCount(files.length)} files, ${files[0]} to ${files.at(-1)}`
 }
 
 /** One line on stderr that keeps changing; on no terminal, one line a second. */

@@ -8,7 +8,7 @@ import { type Field, fields } from '../model/fields.ts'
 import { FilterError } from '../model/filter/error.ts'
 import type { Request } from '../model/request.ts'
 import type { Ticks } from '../protocol/ids.ts'
-import { loadCaptureFile } from '../session/capture-file.ts'
+import { loadCaptureFiles } from '../session/capture-file.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
 import { memoryOption, wholeNumber } from './options.ts'
 import { type Column, formatLine } from './table.ts'
@@ -25,8 +25,8 @@ interface Options {
 export function addShowCommand(program: Command, io: Io): void {
   program
     .command('show')
-    .description('Print the requests of a capture file')
-    .argument('<file>', 'a capture file')
+    .description('Print the requests of a capture')
+    .argument('<files...>', 'a capture file, or those of one recording in their order')
     .option('--filter <expression>', 'only those that it lets through, as in the window', '')
     .addOption(
       new Option('--limit <n>', 'stop after so many').argParser(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
@@ -36,8 +36,8 @@ export function addShowCommand(program: Command, io: Io): void {
         .choices(['table', 'csv', 'jsonl'])
         .default('table'),
     )
-    .addOption(memoryOption(256))
-    .action((file: string, options: Options) => show(file, options, io))
+    .addOption(memoryOption(256 << 20))
+    .action((files: string[], options: Options) => show(files, options, io))
 }
 
 /** The table's columns and their widths, which are fixed: lines are printed as they come. */
@@ -66,11 +66,11 @@ function timeOfDay(request: Request): string {
   return formatTime(Number(request.value('time')), request.capture.options)
 }
 
-async function show(file: string, options: Options, io: Io): Promise<void> {
+async function show(files: string[], options: Options, io: Io): Promise<void> {
   checkFilter(options.filter)
-  const budgetBytes = options.memory * 2 ** 20
+  const budgetBytes = options.memory
   const lister = new Lister(options, io)
-  const { capture, warnings } = await loadCaptureFile(file, {
+  const { capture, warnings } = await loadCaptureFiles(files, {
     budgetBytes,
     onProgress: (capture) => capture.storeBytes < budgetBytes / 2 || lister.printOldest(capture),
   })

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { functionName } from '../formats/irp-names.ts'
 import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
 import type { FunctionStatistics } from '../model/capture.ts'
-import { loadCaptureFile } from '../session/capture-file.ts'
+import { loadCaptureFiles } from '../session/capture-file.ts'
 import { type Io, writeOut } from './io.ts'
 import { describeLosses } from './losses.ts'
 import { type Column, formatTable } from './table.ts'
@@ -19,10 +19,10 @@ interface Options {
 export function addStatsCommand(program: Command, io: Io): void {
   program
     .command('stats')
-    .description('Count the requests of a capture file, per driver and function')
-    .argument('<file>', 'a capture file')
+    .description('Count the requests of a capture, per driver and function')
+    .argument('<files...>', 'a capture file, or those of one recording in their order')
     .option('--json', 'as a JSON object; latencies in nanoseconds')
-    .action((file: string, options: Options) => stats(file, options, io))
+    .action((files: string[], options: Options) => stats(files, options, io))
 }
 
 const COLUMNS: Column[] = [
@@ -40,8 +40,8 @@ const COLUMNS: Column[] = [
   { title: 'MAX', align: 'right' },
 ]
 
-async function stats(file: string, options: Options, io: Io): Promise<void> {
-  const { capture, info, warnings } = await loadCaptureFile(file, { budgetBytes: BUDGET_BYTES })
+async function stats(files: string[], options: Options, io: Io): Promise<void> {
+  const { capture, info, warnings } = await loadCaptureFiles(files, { budgetBytes: BUDGET_BYTES })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   const nanoseconds = (ticks: number) => (ticks * 1e9) / info.ticksPerSecond
   const functions = capture.stats()
@@ -66,7 +66,8 @@ async function stats(file: string, options: Options, io: Io): Promise<void> {
   ]
   writeOut(io, formatTable(COLUMNS, functions.map(line)))
   const unpaired = formatCount(capture.unpairedEnds)
-  writeOut(io, `\n${info.os}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start\n`)
+  const why = info.series > 1 && capture.unpairedEnds > 0 ? ', some in flight when this file began' : ''
+  writeOut(io, `\n${info.os}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start${why}\n`)
 }
 
 function jsonNumber(value: number): number | null {

@@ -15,6 +15,8 @@ export interface CaptureInfo {
   application: string
   /** `device`, or `sim`: shown wherever the capture is. */
   source: 'device' | 'sim'
+  /** The file's number in a recording that was spread over several, from 1; 0 = it is the only one. */
+  series: number
   /** Which requests were recorded, in words, if not all; '' = all. Other words later in the file are joined to it. */
   recordedOnly: string
 }

@@ -1,12 +1,15 @@
 // pcapng-blocks.ts: how our records lie in a pcapng file; what the writer and the reader must agree on.
 //
-//   section header      os, application, a comment with what the records need: ABI version, clock, source; and one
-//                       that says which requests are recorded, where not all are
+//   section header      os, application, a comment with what the records need: ABI version, clock, source; one that
+//                       numbers the file in a series; and one that says which requests are recorded, where not all are
 //   interface 0         `DriverMon`: records of no driver in particular (losses, processes)
 //   interface 1 …       one per hooked driver, in the order of their first record
 //   enhanced packets    one per record: a 16-byte tag that names Wireshark's dissector, then the record as it is
 //   interface statistics  records per interface, and on interface 0 those dropped; one with a comment stands where
 //                       other requests began to be recorded
+//
+// A file of a series is complete in itself, but for the requests in flight when it began: their ends are in it, their
+// starts in the file before.
 //
 // The link type is Wireshark's Upper PDU: the USER types are for private use and would collide. Time stamps are UTC
 // in 100 ns (if_tsresol 7), made from the anchor; the records keep their ticks, so that nothing is rounded.
@@ -58,6 +61,24 @@ export function encodeInfo(info: CaptureInfo): string {
   return `${COMMENT}: abi=${abiVersion} ticksPerSecond=${ticksPerSecond} anchorTicks=${anchorTicks} anchorUtcMs=${anchorUtcMs} source=${source}`
 }
 
+const SERIES = 'DriverMon series: file'
+
+/** `DriverMon series: file 2; …`: the rest is for people. */
+export function encodeSeries(number: number): string {
+  const meaning =
+    number > 1
+      ? 'requests that were in flight when it began have their starts in the file before'
+      : 'the first'
+  return `${SERIES} ${number}; ${meaning}`
+}
+
+/** null for a comment that says nothing of it. */
+export function decodeSeries(comment: string): number | null {
+  if (!comment.startsWith(`${SERIES} `)) return null
+  const number = Number.parseInt(comment.slice(SERIES.length + 1), 10)
+  return number > 0 ? number : null
+}
+
 const RECORDED_ONLY = 'DriverMon records only'
 /** What stands in the comment instead of words where every request is recorded from then on. */
 const ALL_REQUESTS = 'all requests'
@@ -89,6 +110,7 @@ export function decodeInfo(comment: string, os: string, application: string): Ca
     source: pairs.get('source') === 'sim' ? 'sim' : 'device',
     os,
     application,
+    series: 0,
     recordedOnly: '',
   }
   const finite = [info.abiVersion, info.ticksPerSecond, info.anchorTicks, info.anchorUtcMs].every(

@@ -11,6 +11,7 @@ import {
   BYTE_ORDER_MAGIC,
   decodeInfo,
   decodeRecordedOnly,
+  decodeSeries,
   encodeInfo,
   LINKTYPE_UPPER_PDU,
   MAX_BLOCK_BYTES,
@@ -97,10 +98,14 @@ export class PcapngReader {
     if (view.getUint16(at + 12, true) !== 1) throw new PcapngError('an unknown version of pcapng', where)
     const texts = new Map<number, string>()
     let recordedOnly = ''
+    let series = 0
     forEachOption(view, at + 24, at + total - 4, (code, from, length) => {
       if (texts.has(code) && code !== Option.Comment) return
       const text = decodeText(view, from, length)
-      if (code === Option.Comment) recordedOnly = decodeRecordedOnly(text) ?? recordedOnly
+      if (code === Option.Comment) {
+        recordedOnly = decodeRecordedOnly(text) ?? recordedOnly
+        series = decodeSeries(text) ?? series
+      }
       // There may be several comments: Wireshark lets people add theirs.
       if (code !== Option.Comment || decodeInfo(text, '', '') !== null) texts.set(code, text)
     })
@@ -120,7 +125,11 @@ export class PcapngReader {
     if (this.#info !== null && encodeInfo(this.#info) !== encodeInfo(info)) {
       throw new PcapngError('a second capture with another clock follows: split the file', where)
     }
-    this.#info = { ...info, recordedOnly: joinedWords(this.#info?.recordedOnly ?? '', recordedOnly) }
+    this.#info = {
+      ...info,
+      series,
+      recordedOnly: joinRecordedOnly(this.#info?.recordedOnly ?? '', recordedOnly),
+    }
     this.#interfaces = []
   }
 
@@ -129,7 +138,7 @@ export class PcapngReader {
       if (code !== Option.Comment || this.#info === null) return
       const words = decodeRecordedOnly(decodeText(view, from, length))
       if (words !== null) {
-        this.#info = { ...this.#info, recordedOnly: joinedWords(this.#info.recordedOnly, words) }
+        this.#info = { ...this.#info, recordedOnly: joinRecordedOnly(this.#info.recordedOnly, words) }
       }
     })
   }
@@ -186,7 +195,7 @@ function forEachOption(
 }
 
 /** `errors, then all requests`: what a reader must know of the whole file. */
-function joinedWords(before: string, after: string): string {
+export function joinRecordedOnly(before: string, after: string): string {
   if (before === '' || after === '') return before + after
   return before.endsWith(after) ? before : `${before}, then ${after}`
 }

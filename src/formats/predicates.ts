@@ -71,7 +71,7 @@ export function parseDuration(text: string): number {
   const [, amount, unit = ''] = /^(\d*\.?\d+)\s*(\p{L}*)$/u.exec(text.trim()) ?? []
   const ns = Number(amount) === 0 && unit === '' ? 1 : DURATION_UNITS[unit.toLowerCase()]
   if (amount === undefined || ns === undefined) {
-    throw new PredicateError(`"${text}" is no duration; one is written 1ms, 250us or 2s`)
+    throw new PredicateError(`"${text}" is no duration; one is written 250us, 1ms, 2s or 10min`)
   }
   return Number(amount) * ns
 }

@@ -24,6 +24,13 @@ export const SIZE_UNITS: Readonly<Record<string, number>> = {
   tb: 2 ** 40,
 }
 
+/** Bytes of `64KB`, `1.5 GB`; undefined for what is no size. A number alone is none: of what? */
+export function parseSize(text: string): number | undefined {
+  const [, amount, unit = ''] = /^(\d*\.?\d+)\s*(\p{L}+)$/u.exec(text.trim()) ?? []
+  const bytes = SIZE_UNITS[unit.toLowerCase()]
+  return amount === undefined || bytes === undefined ? undefined : Math.round(Number(amount) * bytes)
+}
+
 /** Three significant digits, without an exponent: `1.25`, `12.5`, `125`. */
 function threeDigits(value: number): string {
   if (value >= 99.95) return value.toFixed(0)

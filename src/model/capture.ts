@@ -145,9 +145,11 @@ export class Capture {
   readonly #counts: Float64Array
   readonly #pairing: PairingTable
   readonly #statistics: Statistics
+  #budgetBytes: number
   #ended = false
 
   constructor(readonly options: CaptureOptions) {
+    this.#budgetBytes = options.budgetBytes
     const counts = this.#memory.put(CapturePart.counts, 8 * Count.width)
     this.#counts = new Float64Array(counts.buffer)
     this.#counts[Count.stamp] = 1
@@ -202,6 +204,17 @@ export class Capture {
 
   get storeBytes(): number {
     return this.#account.bytes + this.#details.bytes + this.processes.names.bytes
+  }
+
+  get budgetBytes(): number {
+    return this.#budgetBytes
+  }
+
+  /** Rows that do not fit into less leave at once. */
+  set budgetBytes(bytes: number) {
+    this.#budgetBytes = bytes
+    this.#counts[Count.stamp]++
+    this.#keepBudget()
   }
 
   /** Grows whenever anything changed. */
@@ -467,7 +480,7 @@ export class Capture {
 
   /** Lets the oldest rows go until the budget holds. */
   #keepBudget(): void {
-    while (this.storeBytes > this.options.budgetBytes && this.chunks.length > 1) {
+    while (this.storeBytes > this.#budgetBytes && this.chunks.length > 1) {
       const oldest = this.chunks.shift()
       if (!oldest) break
       this.#account.bytes -= oldest.memory.bytes

@@ -49,12 +49,31 @@ export type ClientMessage =
   | { type: 'configure'; settings: CaptureSettings }
   /** Answered by one `inFlight`. */
   | { type: 'inFlight' }
-  | { type: 'record'; path: string }
+  | { type: 'record'; path: string; rotation: Rotation | null }
   | { type: 'stopRecord' }
+  /** How much memory rows and payload may take; the oldest leave at once if they take more. */
+  | { type: 'setBudget'; bytes: number }
   /** What the grid shows. */
   | ({ type: 'view' } & ViewRequest)
   /** Everything of one row, with payload. `stamp` comes back in the answer. */
   | { type: 'detail'; row: RowId; stamp: number }
+
+/** A recording that goes on in another file from time to time; 0 = not for this reason, or keep all. */
+export interface Rotation {
+  sizeBytes: number
+  timeMs: number
+  keep: number
+}
+
+/** Below, a file would hold little beside its own head. */
+export const MIN_ROTATION_BYTES = 1 << 20
+export const MIN_ROTATION_MS = 1000
+/** One would be deleted as the other begins: nothing would be left to look at. */
+export const MIN_FILES_KEPT = 2
+export const MAX_FILES_KEPT = 100_000
+
+/** Below, not even the newest rows would stay. */
+export const MIN_BUDGET_BYTES = 8 << 20
 
 export interface DriverEntry {
   name: string

@@ -5,7 +5,17 @@
 import type { CaptureSettings, Choice } from '../protocol/capture-settings.ts'
 import type { FunctionIndex, RowId } from '../protocol/ids.ts'
 import { FUNCTION_COUNT, MAX_PREDICATE_ENTRIES, MAX_SNAP_LENGTH } from '../protocol/layout.ts'
-import type { ClientMessage, Sort, ViewRequest } from '../protocol/wire.ts'
+import {
+  type ClientMessage,
+  MAX_FILES_KEPT,
+  MIN_BUDGET_BYTES,
+  MIN_FILES_KEPT,
+  MIN_ROTATION_BYTES,
+  MIN_ROTATION_MS,
+  type Rotation,
+  type Sort,
+  type ViewRequest,
+} from '../protocol/wire.ts'
 
 /** More rows than any screen shows; bounds the work that one message can ask for. */
 export const MAX_WINDOW_ROWS = 1024
@@ -39,7 +49,9 @@ export function parseClientMessage(text: string): ClientMessage {
     case 'removeDriver':
       return { type, name: fields.text('name') }
     case 'record':
-      return { type, path: fields.text('path') }
+      return { type, path: fields.text('path'), rotation: fields.rotation('rotation') }
+    case 'setBudget':
+      return { type, bytes: fields.amount('bytes', MIN_BUDGET_BYTES) }
     case 'view':
       return {
         type,
@@ -101,6 +113,16 @@ class Fields {
     return { row: anchor.count('row') as RowId, index: anchor.count('index') }
   }
 
+  rotation(name: string): Rotation | null {
+    if (this.#fields[name] === null) return null
+    const rotation = new Fields(this.#fields[name])
+    return {
+      sizeBytes: rotation.#none('sizeBytes') ? 0 : rotation.amount('sizeBytes', MIN_ROTATION_BYTES),
+      timeMs: rotation.#none('timeMs') ? 0 : rotation.amount('timeMs', MIN_ROTATION_MS),
+      keep: rotation.#none('keep') ? 0 : rotation.amount('keep', MIN_FILES_KEPT, MAX_FILES_KEPT),
+    }
+  }
+
   settings(name: string): CaptureSettings {
     const settings = new Fields(this.#fields[name])
     const predicates = new Fields(settings.#fields.predicates)
@@ -114,7 +136,7 @@ class Fields {
         processes: predicates.#choice('processes', 0xffffffff, MAX_PREDICATE_ENTRIES),
         codes: predicates.#choice('codes', 0xffffffff, MAX_PREDICATE_ENTRIES),
         errorsOnly: predicates.flag('errorsOnly'),
-        minimumLatencyNs: predicates.#amount('minimumLatencyNs'),
+        minimumLatencyNs: predicates.amount('minimumLatencyNs'),
         sampleEvery: predicates.count('sampleEvery', 0xffffffff),
         ownProcesses: predicates.flag('ownProcesses'),
       },
@@ -132,9 +154,15 @@ class Fields {
     return { mode, values: values.map((_, index) => numbers.count(String(index), largest)) }
   }
 
-  #amount(name: string): number {
+  #none(name: string): boolean {
+    return this.#fields[name] === 0
+  }
+
+  amount(name: string, least = 0, most = 1e18): number {
     const value = this.#fields[name]
-    if (typeof value !== 'number' || !(value >= 0 && value <= 1e18)) throw this.#bad(name, 'an amount')
+    if (typeof value !== 'number' || !(value >= least && value <= most)) {
+      throw this.#bad(name, least > 0 ? `a number from ${least}` : 'an amount')
+    }
     return value
   }
 

@@ -111,9 +111,11 @@ class Connection {
       case 'inFlight':
         return this.#send({ type: 'inFlight', list: this.#subject.inFlight() })
       case 'record':
-        return this.#subject.record(message.path)
+        return this.#subject.record(message.path, message.rotation)
       case 'stopRecord':
         return this.#subject.stopRecord()
+      case 'setBudget':
+        return this.#subject.setBudget(message.bytes)
       case 'view':
         return this.#look(message)
       case 'detail':
@@ -252,7 +254,7 @@ class Connection {
       unpairedEnds: this.#capture.unpairedEnds + (this.#capture.ended ? this.#capture.inFlight : 0),
       inFlight: this.#capture.inFlight,
       storeBytes: this.#capture.storeBytes,
-      budgetBytes: this.#capture.options.budgetBytes,
+      budgetBytes: this.#capture.budgetBytes,
     }
     const text = JSON.stringify({ type: 'tick', tick } satisfies ServerMessage)
     if (text === this.#sentTick) return

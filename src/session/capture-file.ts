@@ -1,8 +1,9 @@
-// capture-file.ts: reads a capture file into batches of records, piece by piece.
+// capture-file.ts: reads capture files into a capture, piece by piece.
 
 import { createReadStream } from 'node:fs'
 import type { CaptureInfo } from '../formats/capture-info.ts'
-import { PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
+import { encodeInfo } from '../formats/pcapng-blocks.ts'
+import { joinRecordedOnly, PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
 import { Capture } from '../model/capture.ts'
 import { RecordError } from '../protocol/records.ts'
 
@@ -23,34 +24,90 @@ export interface LoadOptions {
   onProgress?: (capture: Capture) => boolean
 }
 
-/** Reads a whole file. Rows beyond the budget leave, oldest first, as in a live capture. */
-export async function loadCaptureFile(
+export function loadCaptureFile(
   path: string,
   options: LoadOptions,
 ): Promise<ReadCapture & { capture: Capture }> {
-  const reader = new PcapngReader()
-  let capture: Capture | null = null
-  let enough = false
-  try {
+  return loadCaptureFiles([path], options)
+}
+
+/**
+ * Reads whole files as one capture: those of a recording that was spread over several, in their order. Rows beyond
+ * the budget leave, oldest first, as in a live capture.
+ */
+export async function loadCaptureFiles(
+  paths: readonly string[],
+  options: LoadOptions,
+): Promise<ReadCapture & { capture: Capture }> {
+  const loading = new Loading(options)
+  for (const path of paths) {
+    try {
+      if (!(await loading.read(path))) break
+    } catch (error) {
+      throw readable(path, error)
+    }
+  }
+  return loading.finish()
+}
+
+class Loading {
+  #options: LoadOptions
+  #capture: Capture | null = null
+  /** Of the first file; and of the one that was read last. */
+  #info: CaptureInfo | null = null
+  #last: { path: string; info: CaptureInfo } | null = null
+  #warnings: string[] = []
+
+  constructor(options: LoadOptions) {
+    this.#options = options
+  }
+
+  /** Returns whether more is wanted. */
+  async read(path: string): Promise<boolean> {
+    const reader = new PcapngReader()
+    let capture: Capture | null = null
+    let more = true
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
       const records = reader.push(chunk as Uint8Array)
-      if (reader.info) capture ??= captureOf(reader.info, options.budgetBytes)
+      if (reader.info) capture ??= this.#begin(path, reader.info)
       if (!capture || records.byteLength === 0) continue
       capture.ingest(records)
-      if (options.onProgress?.(capture) === false) {
-        enough = true
-        break
-      }
+      more = this.#options.onProgress?.(capture) !== false
+      if (!more) break
     }
-    const tornBytes = enough ? 0 : reader.end().tornBytes
-    if (!reader.info) throw new PcapngError('there is no capture in it', 0)
-    capture ??= captureOf(reader.info, options.budgetBytes)
-    capture.finish()
-    const warnings =
-      tornBytes > 0 ? [`${path}: the last block is cut off (${tornBytes} bytes); the rest was read`] : []
-    return { info: reader.info, capture, warnings }
-  } catch (error) {
-    throw readable(path, error)
+    const tornBytes = more ? reader.end().tornBytes : 0
+    if (!reader.info || !this.#info) throw new PcapngError('there is no capture in it', 0)
+    this.#info = {
+      ...this.#info,
+      recordedOnly: joinRecordedOnly(this.#info.recordedOnly, reader.info.recordedOnly),
+    }
+    if (tornBytes > 0) {
+      this.#warnings.push(`${path}: the last block is cut off (${tornBytes} bytes); the rest was read`)
+    }
+    return more
+  }
+
+  finish(): ReadCapture & { capture: Capture } {
+    if (!this.#capture || !this.#info) throw new CaptureFileError('there is no capture file to read')
+    this.#capture.finish()
+    return { info: this.#info, capture: this.#capture, warnings: this.#warnings }
+  }
+
+  #begin(path: string, info: CaptureInfo): Capture {
+    const before = this.#last
+    this.#last = { path, info }
+    if (before && encodeInfo(before.info) !== encodeInfo(info)) {
+      throw new CaptureFileError(`${path}: is of another recording than ${before.path}: open it alone`)
+    }
+    if (before && info.series <= before.info.series) {
+      throw new CaptureFileError(`${path}: comes before ${before.path}: name the files in their order`)
+    }
+    if (before && info.series > before.info.series + 1) {
+      this.#warnings.push(`${path}: it does not follow ${before.path}: files between them are missing`)
+    }
+    this.#info ??= info
+    this.#capture ??= captureOf(info, this.#options.budgetBytes)
+    return this.#capture
   }
 }
 

@@ -6,26 +6,26 @@ import type { Capture } from '../model/capture.ts'
 import { DEFAULT_SETTINGS } from '../protocol/capture-settings.ts'
 import { LATENCY_BUCKETS } from '../protocol/layout.ts'
 import type { DriverEntry, SessionState } from '../protocol/wire.ts'
-import { loadCaptureFile } from './capture-file.ts'
+import { loadCaptureFiles } from './capture-file.ts'
 import { SessionError } from './session.ts'
 import type { Gauges, Subject } from './subject.ts'
 
 export async function openFileSubject(
-  path: string,
+  paths: readonly string[],
   budgetBytes: number,
 ): Promise<{ subject: Subject; warnings: string[] }> {
-  const { capture, info, warnings } = await loadCaptureFile(path, { budgetBytes })
-  return { subject: new FileSubject(path, info, capture), warnings }
+  const { capture, info, warnings } = await loadCaptureFiles(paths, { budgetBytes })
+  return { subject: new FileSubject(paths, info, capture), warnings }
 }
 
 class FileSubject implements Subject {
   readonly capture: Capture
-  #path: string
+  #paths: readonly string[]
   #info: CaptureInfo
   #gauges: Gauges
 
-  constructor(path: string, info: CaptureInfo, capture: Capture) {
-    this.#path = path
+  constructor(paths: readonly string[], info: CaptureInfo, capture: Capture) {
+    this.#paths = paths
     this.#info = info
     this.capture = capture
     this.#gauges = finalGauges(info, capture)
@@ -35,7 +35,7 @@ class FileSubject implements Subject {
     const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.#info
     return {
       source: 'file',
-      sourceLabel: `${basename(this.#path)} (${this.#info.os})`,
+      sourceLabel: `${describePaths(this.#paths)} (${this.#info.os})`,
       running: false,
       drivers: [...this.capture.drivers].map(([driverId, name]) => ({ name, driverId })),
       recording: '',
@@ -75,6 +75,9 @@ class FileSubject implements Subject {
     throw notLive()
   }
   async stop(): Promise<void> {}
+  setBudget(bytes: number): void {
+    this.capture.budgetBytes = bytes
+  }
   clear(): never {
     throw notLive()
   }
@@ -88,6 +91,11 @@ class FileSubject implements Subject {
     return Promise.reject(notLive())
   }
   async stopRecord(): Promise<void> {}
+}
+
+function describePaths(paths: readonly string[]): string {
+  const first = basename(paths[0])
+  return paths.length === 1 ? first : `${first} … ${basename(paths[paths.length - 1])}`
 }
 
 function notLive(): SessionError {

@@ -1,84 +1,104 @@
-// recorder.ts: writes a capture file while the capture runs.
+// recorder.ts: writes capture files while the capture runs.
 //
-// Memory is bounded: above a mark `append` says that no more should come until `onDrained`, and then the slots stay full
-// and the driver counts what it drops: the only place where anything may be lost. A disk that fails ends the
-// recording, not the session; what had been written whole remains and can be read.
+// The writer lays out blocks in buffers of a pool, which go to the disk as they are and come back: from a slot to the
+// system a record is copied once. Memory is bounded: above a mark `append` says that no more should come until
+// `onDrained`, and then the slots stay full and the driver counts what it drops: the only place where anything may be
+// lost. A disk that fails ends the recording, not the session; what had been written whole remains and can be read.
 
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import type { CaptureInfo } from '../formats/capture-info.ts'
-import { PcapngWriter } from '../formats/pcapng-writer.ts'
+import { type FileLimit, NO_LIMIT, PcapngWriter } from '../formats/pcapng-writer.ts'
+import type { Rotation } from '../protocol/wire.ts'
+import { RecordingError, type RecordingFiles, writeFailure } from './recording-files.ts'
 
+const BUFFER_BYTES = 1 << 20
 const HIGH_WATER_BYTES = 16 << 20
 const LOW_WATER_BYTES = 4 << 20
+/** Of one write: large enough to be cheap, and small enough that buffers come back while others are filled. */
+const WRITE_BUFFERS = 4
 
 export interface RecorderEvents {
   /** After `append` said false: room again. */
   onDrained(): void
+  /** The recording goes on in another file. */
+  onNextFile(): void
+  /** Something that the user should know, though the recording goes on. */
+  onWarning(message: string): void
   /** The recording has ended by an error; `append` does nothing from now on. */
   onError(error: Error): void
 }
 
-/** A file that cannot be recorded to, with its path and the reason in one line. */
-export class RecordingError extends Error {
-  override readonly name = 'RecordingError'
+type Blocks = Uint8Array<ArrayBuffer>
 
-  /** Whether the reason is a file that is there already. */
-  get exists(): boolean {
-    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'EEXIST'
-  }
-}
-
+/** Opens the first file. Throws RecordingError. */
 export async function openRecorder(
-  path: string,
+  files: RecordingFiles,
   info: CaptureInfo,
-  overwrite: boolean,
   events: RecorderEvents,
 ): Promise<Recorder> {
-  let file: FileHandle
-  try {
-    file = await open(path, overwrite ? 'w' : 'wx')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new RecordingError(`${path}: ${OPEN_ERRORS[code ?? ''] ?? `cannot be written (${code})`}`, {
-      cause: error,
-    })
-  }
-  return new Recorder(path, file, new PcapngWriter(info), events)
-}
-
-const OPEN_ERRORS: Record<string, string> = {
-  EEXIST: 'exists already and is not overwritten',
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder does not exist',
-  EISDIR: 'is a folder',
-  EACCES: 'no right to write there',
-  EPERM: 'no right to write there',
-  EROFS: 'the disk is read-only',
-  ENOSPC: 'the disk is full',
+  const { path, file } = await files.next()
+  return new Recorder(files, path, file, info, events)
 }
 
 export class Recorder {
-  readonly path: string
+  #files: RecordingFiles
+  #path: string
   #file: FileHandle
   #writer: PcapngWriter
+  #limit: FileLimit
   #events: RecorderEvents
-  #queue: Uint8Array[] = []
+  /** Number of the file that records are laid out for. */
+  #series: number
+  /** Buffers to be written: to the open file, and to each that follows it. */
+  #queue: Blocks[][] = [[]]
   #queuedBytes = 0
+  #pool: Blocks[] = []
+  #fileBytes = 0
   #writtenBytes = 0
   #full = false
   #closing = false
   #failed: Error | null = null
-  #writing: Promise<void> | null = null
+  #writing = false
+  /** Resolves when nothing is being written. */
+  #written: Promise<void> = Promise.resolve()
 
-  constructor(path: string, file: FileHandle, writer: PcapngWriter, events: RecorderEvents) {
-    this.path = path
+  constructor(
+    files: RecordingFiles,
+    path: string,
+    file: FileHandle,
+    info: CaptureInfo,
+    events: RecorderEvents,
+  ) {
+    const { rotation } = files
+    this.#files = files
+    this.#path = path
     this.#file = file
-    this.#writer = writer
+    this.#limit = rotation ? limitOf(rotation, info) : NO_LIMIT
     this.#events = events
-    this.#enqueue(writer.header())
+    this.#writer = new PcapngWriter(info, {
+      buffer: (bytes) => this.#pooled(bytes),
+      full: (blocks) => {
+        this.#queue[this.#queue.length - 1].push(blocks)
+        this.#queuedBytes += blocks.byteLength
+      },
+    })
+    this.#series = rotation ? 1 : 0
+    this.#writer.begin(this.#series)
+    this.#write()
   }
 
-  /** Bytes that are in the file. */
+  /** Of the file that is being written. */
+  get path(): string {
+    return this.#path
+  }
+
+  /** Paths of the files that are there. */
+  get files(): string[] {
+    return this.#files.paths
+  }
+
+  /** Bytes that are on the disk, over all files. */
   get writtenBytes(): number {
     return this.#writtenBytes
   }
@@ -86,23 +106,33 @@ export class Recorder {
   /** Takes in records; false = enough for now, wait for `onDrained`. */
   append(batch: Uint8Array): boolean {
     if (this.#failed || this.#closing) return true
-    this.#enqueue(this.#writer.write(batch))
+    let at = this.#writer.write(batch, 0, this.#limit)
+    while (at < batch.byteLength) {
+      this.#nextFile()
+      at = this.#writer.write(batch, at, this.#limit)
+    }
+    this.#write()
     this.#full = this.#queuedBytes > HIGH_WATER_BYTES
     return !this.#full
+  }
+
+  /** From here on other requests are recorded; see PcapngWriter. */
+  recordedOnly(words: string): void {
+    if (this.#failed || this.#closing) return
+    this.#writer.recordedOnly(words)
+    this.#write()
   }
 
   /** Writes what is left and closes the file. Never throws: a failure has been told to `onError`. */
   async finish(): Promise<void> {
     if (this.#closing) return
     this.#closing = true
-    if (!this.#failed) this.#enqueue(this.#writer.statistics())
-    await this.#writing
+    if (!this.#failed) {
+      this.#writer.end()
+      this.#write()
+    }
+    await this.#written
     await this.#file.close().catch((error) => this.#fail(error))
-  }
-
-  /** From here on other requests are recorded; see PcapngWriter. */
-  recordedOnly(words: string): void {
-    if (!this.#failed && !this.#closing) this.#enqueue(this.#writer.recordedOnly(words))
   }
 
   /** Closes the file and removes it: nothing was recorded. What is no ordinary file stays. */
@@ -112,51 +142,120 @@ export class Recorder {
       () => false,
     )
     await this.finish()
-    if (isFile) await unlink(this.path).catch(() => {})
+    if (isFile) await unlink(this.#path).catch(() => {})
   }
 
-  #enqueue(bytes: Uint8Array): void {
-    if (bytes.byteLength === 0) return
-    // A copy: the writer's buffer and the slot behind it are both about to be used again.
-    this.#queue.push(bytes.slice())
-    this.#queuedBytes += bytes.byteLength
-    this.#writing ??= this.#write()
+  /** Ends the file that records are laid out for, and begins the next; the disk follows later. */
+  #nextFile(): void {
+    this.#writer.end()
+    this.#writer.flush()
+    this.#queue.push([])
+    this.#writer.begin(++this.#series)
   }
 
-  async #write(): Promise<void> {
+  #pooled(bytes: number): Blocks {
+    if (bytes > BUFFER_BYTES) return new Uint8Array(bytes)
+    return this.#pool.pop() ?? new Uint8Array(BUFFER_BYTES)
+  }
+
+  #write(): void {
+    if (this.#writing) return
+    this.#writing = true
+    this.#written = this.#writeAll()
+  }
+
+  async #writeAll(): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
-        const chunks = this.#queue
-        this.#queue = []
-        for (const chunk of chunks) {
-          for (let from = 0; from < chunk.byteLength; ) {
-            from += (await this.#file.write(chunk, from, chunk.byteLength - from)).bytesWritten
-          }
-          this.#writtenBytes += chunk.byteLength
-          this.#queuedBytes -= chunk.byteLength
-          if (this.#full && this.#queuedBytes <= LOW_WATER_BYTES) {
-            this.#full = false
-            this.#events.onDrained()
-          }
-        }
+      for (;;) {
+        if (this.#queue[0].length > 0) {
+          await this.#writeBuffers(this.#queue[0].splice(0, WRITE_BUFFERS))
+        } else if (this.#queue.length > 1) {
+          await this.#openNext()
+          this.#queue.shift()
+        } else if (!this.#writer.flush()) return
       }
     } catch (error) {
-      this.#fail(error as NodeJS.ErrnoException)
-      // Half a block may have got through; without it the file ends cleanly.
-      await this.#file.truncate(this.#writtenBytes).catch(() => {})
+      this.#fail(error)
+    } finally {
+      this.#writing = false
     }
-    this.#writing = null
   }
 
-  #fail(error: NodeJS.ErrnoException): void {
+  async #writeBuffers(buffers: Blocks[]): Promise<void> {
+    for (let rest = buffers; rest.length > 0; ) {
+      let written: number
+      try {
+        written = (await this.#file.writev(rest)).bytesWritten
+      } catch (error) {
+        // Half a block may have got through; without it the file ends cleanly.
+        await this.#file.truncate(this.#fileBytes - tornBytes(buffers, rest)).catch(() => {})
+        throw error
+      }
+      this.#fileBytes += written
+      this.#writtenBytes += written
+      rest = after(rest, written)
+    }
+    for (const { buffer, byteLength } of buffers) {
+      this.#queuedBytes -= byteLength
+      if (buffer.byteLength === BUFFER_BYTES) this.#pool.push(new Uint8Array(buffer))
+    }
+    if (this.#full && this.#queuedBytes <= LOW_WATER_BYTES) {
+      this.#full = false
+      this.#events.onDrained()
+    }
+  }
+
+  async #openNext(): Promise<void> {
+    await this.#file.close()
+    const { path, file } = await this.#files.next()
+    this.#path = path
+    this.#file = file
+    this.#fileBytes = 0
+    this.#events.onNextFile()
+    for (const problem of await this.#files.deleteOldest()) this.#events.onWarning(problem)
+  }
+
+  #fail(error: unknown): void {
     if (this.#failed) return
-    const reason = error.code === 'ENOSPC' ? 'the disk is full' : (error.code ?? error.message)
-    this.#failed = new RecordingError(`${this.path}: recording stopped: ${reason}`, { cause: error })
-    this.#queue = []
+    this.#failed =
+      error instanceof RecordingError
+        ? new RecordingError(`recording stopped: the next file cannot be begun: ${error.message}`, {
+            cause: error,
+          })
+        : new RecordingError(`${this.#path}: recording stopped: ${writeFailure(error)}`, { cause: error })
+    this.#queue = [[]]
     this.#queuedBytes = 0
+    this.#pool = []
     const wasFull = this.#full
     this.#full = false
     this.#events.onError(this.#failed)
     if (wasFull) this.#events.onDrained()
   }
+}
+
+function limitOf({ sizeBytes, timeMs }: Rotation, info: CaptureInfo): FileLimit {
+  return {
+    bytes: sizeBytes || Number.POSITIVE_INFINITY,
+    ticks: timeMs ? (timeMs / 1000) * info.ticksPerSecond : Number.POSITIVE_INFINITY,
+  }
+}
+
+/** What is left of buffers of which so many bytes are done. */
+function after(buffers: readonly Blocks[], bytes: number): Blocks[] {
+  let left = bytes
+  for (const [i, buffer] of buffers.entries()) {
+    if (left < buffer.byteLength) return [buffer.subarray(left), ...buffers.slice(i + 1)]
+    left -= buffer.byteLength
+  }
+  return []
+}
+
+/** Bytes of a block that was written in part only, where of `buffers` all but `rest` are in the file. */
+function tornBytes(buffers: readonly Blocks[], rest: readonly Blocks[]): number {
+  const torn = buffers[buffers.length - rest.length]
+  const end = rest[0].byteOffset - torn.byteOffset
+  const view = new DataView(torn.buffer, torn.byteOffset, torn.byteLength)
+  let at = 0
+  for (let next = 0; next <= end && next < torn.byteLength; next += view.getUint32(next + 4, true)) at = next
+  return end - at
 }

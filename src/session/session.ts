@@ -27,14 +27,14 @@ import {
   ProcessEvent,
 } from '../protocol/layout.ts'
 import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
-import type { DriverEntry, InFlightList, SessionState } from '../protocol/wire.ts'
+import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver } from './driver.ts'
 import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
+import { defaultBudgetBytes } from './memory-budget.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
+import { RecordingFiles } from './recording-files.ts'
 import { SlotRing } from './slot-ring.ts'
 import type { Gauges, Subject, SubjectEvents } from './subject.ts'
-
-export const DEFAULT_BUDGET_BYTES = 512 << 20
 
 /** Of the requests in flight, so many are listed: the oldest. */
 const IN_FLIGHT_LISTED = 200
@@ -74,13 +74,15 @@ export class Session implements Subject {
   #settings: CaptureSettings
   /** Those that the driver has. */
   #predicates: CapturePredicates = DEFAULT_PREDICATES
+  #budgetBytes: number
   #capture: Capture
   #hooks: Hook[] = []
   #phase: Phase = 'idle'
   #ring: SlotRing | null = null
   #stopped: Promise<void> = Promise.resolve()
   #recorder: Recorder | null = null
-  #recordedBytes = 0
+  /** Of the recording that has ended last. */
+  #recorded = { bytes: 0, files: [] as string[] }
   #counters: Counters | null = null
   #countersTimer: NodeJS.Timeout | undefined
   #hooksTimer: NodeJS.Timeout | undefined
@@ -94,6 +96,7 @@ export class Session implements Subject {
     this.#source = source
     this.#options = options
     this.#settings = options.settings ?? DEFAULT_SETTINGS
+    this.#budgetBytes = options.budgetBytes ?? defaultBudgetBytes()
     try {
       this.driver = new Driver(source)
       this.#applyPredicates()
@@ -118,7 +121,12 @@ export class Session implements Subject {
   }
 
   get recordedBytes(): number {
-    return this.#recorder?.writtenBytes ?? this.#recordedBytes
+    return this.#recorder?.writtenBytes ?? this.#recorded.bytes
+  }
+
+  /** The files of the recording that are there. */
+  get recordedFiles(): string[] {
+    return this.#recorder?.files ?? this.#recorded.files
   }
 
   state(): SessionState {
@@ -283,18 +291,27 @@ export class Session implements Subject {
     this.#capture.clear()
   }
 
-  /** From now on, or from the next start on. Refuses to overwrite. */
-  record(path: string): Promise<void> {
-    return this.recordTo(path, false)
+  setBudget(bytes: number): void {
+    this.#budgetBytes = bytes
+    this.#capture.budgetBytes = bytes
+    this.#changed()
   }
 
-  async recordTo(path: string, overwrite: boolean): Promise<void> {
+  /** From now on, or from the next start on. Refuses to overwrite. */
+  record(path: string, rotation: Rotation | null = null): Promise<void> {
+    return this.recordTo(path, rotation, false)
+  }
+
+  async recordTo(path: string, rotation: Rotation | null, overwrite: boolean): Promise<void> {
     if (this.#recorder) throw new SessionError(`A recording is running already, to ${this.#recorder.path}.`)
     if (this.#phase === 'stopping')
       throw new SessionError('The capture is still stopping; try again in a moment.')
     if (path.trim() === '') throw new SessionError('A recording needs a file name.')
-    const recorder = await openRecorder(resolve(path), this.#info(), overwrite, {
+    const files = new RecordingFiles(resolve(path), rotation, overwrite)
+    const recorder = await openRecorder(files, this.#info(), {
       onDrained: () => this.#ring?.resume(),
+      onNextFile: () => this.#changed(),
+      onWarning: (message) => this.#problem(message),
       onError: (error) => {
         if (this.#recorder !== recorder) return
         this.#dropRecorder()
@@ -319,7 +336,7 @@ export class Session implements Subject {
     if (!recorder) return
     this.#dropRecorder()
     await recorder.finish()
-    this.#recordedBytes = recorder.writtenBytes
+    this.#recorded = { bytes: recorder.writtenBytes, files: recorder.files }
     this.#changed()
   }
 
@@ -447,7 +464,8 @@ export class Session implements Subject {
   }
 
   #dropRecorder(): void {
-    this.#recordedBytes = this.#recorder?.writtenBytes ?? 0
+    const { recordedBytes: bytes, recordedFiles: files } = this
+    this.#recorded = { bytes, files }
     this.#recorder = null
     this.#ring?.resume()
     this.#changed()
@@ -471,8 +489,7 @@ export class Session implements Subject {
 
   #newCapture(): Capture {
     const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
-    const budgetBytes = this.#options.budgetBytes ?? DEFAULT_BUDGET_BYTES
-    return new Capture({ budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs })
+    return new Capture({ budgetBytes: this.#budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs })
   }
 
   #info(): CaptureInfo {
@@ -485,6 +502,7 @@ export class Session implements Subject {
       os: this.#sourceLabel(),
       application: `DriverMon ${this.#options.version}`,
       source: this.#options.traffic ? 'sim' : 'device',
+      series: 0,
       recordedOnly: describePredicates(this.#predicates),
     }
   }

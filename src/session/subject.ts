@@ -2,7 +2,7 @@
 
 import type { Capture } from '../model/capture.ts'
 import type { CaptureSettings } from '../protocol/capture-settings.ts'
-import type { DriverEntry, InFlightList, SessionState, Tick } from '../protocol/wire.ts'
+import type { DriverEntry, InFlightList, Rotation, SessionState, Tick } from '../protocol/wire.ts'
 
 /** The part of a Tick that comes from the driver's counters and the recorder; the rest is the capture's. */
 export type Gauges = Pick<
@@ -43,9 +43,11 @@ export interface Subject {
   start(): void
   stop(): Promise<void>
   clear(): void
+  /** How much memory rows may take, from now on. */
+  setBudget(bytes: number): void
   configure(settings: CaptureSettings): void
   /** The oldest requests that have not ended. */
   inFlight(): InFlightList
-  record(path: string): Promise<void>
+  record(path: string, rotation: Rotation | null): Promise<void>
   stopRecord(): Promise<void>
 }

@@ -200,6 +200,7 @@ class Machine {
   now = 0
   rows: number
   recording = ''
+  budgetBytes = 2 ** 31
   settings = DEFAULT_SETTINGS
   get recordedOnly(): string {
     return describePredicates(this.settings.predicates)
@@ -291,7 +292,7 @@ class Machine {
       unpairedEnds: 0,
       inFlight: this.running ? 3 : 0,
       storeBytes: this.rows * 64,
-      budgetBytes: 2 ** 31,
+      budgetBytes: this.budgetBytes,
       ringUsed: 70_000,
       ringSize: 2 ** 23,
       recordedBytes: this.recording ? this.rows * 100 : 0,
@@ -469,6 +470,9 @@ class Client {
         return
       case 'record':
         machine.recording = message.path
+        break
+      case 'setBudget':
+        machine.budgetBytes = message.bytes
         break
       case 'stopRecord':
         machine.recording = ''

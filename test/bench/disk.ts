@@ -9,6 +9,7 @@ import { PcapngReader } from '../../src/formats/pcapng-reader.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { RecordHeader } from '../../src/protocol/layout.ts'
 import { openRecorder } from '../../src/session/recorder.ts'
+import { RecordingFiles } from '../../src/session/recording-files.ts'
 import { type Figure, interleave } from './figure.ts'
 import { makeTraffic, TICKS_PER_SECOND } from './traffic.ts'
 
@@ -21,6 +22,7 @@ const INFO = {
   os: 'bench',
   application: 'DriverMon bench',
   source: 'sim' as const,
+  series: 0,
   recordedOnly: '',
 }
 
@@ -47,8 +49,10 @@ export async function benchDisk(quick: boolean): Promise<Figure[]> {
   const record = async () => {
     let goOn = () => {}
     let failure: Error | null = null
-    const recorder = await openRecorder(path, INFO, true, {
+    const recorder = await openRecorder(new RecordingFiles(path, null, true), INFO, {
       onDrained: () => goOn(),
+      onNextFile: () => {},
+      onWarning: () => {},
       onError: (error) => {
         failure = error
       },

@@ -52,13 +52,23 @@ describe('drivermon', () => {
 
   it.each([
     [['--nonsense'], /unknown option '--nonsense'/],
-    [['show'], /missing required argument 'file'/],
+    [['show'], /missing required argument 'files'/],
     [['show', 'x', '--limt', '3'], /unknown option '--limt' \(Did you mean --limit\?\)/],
     [['show', 'x', '--limit', '-3'], /whole number/],
     [['record', '--out', 'x'], /'--driver <name\.\.\.>' not specified/],
     [['record', '--driver', 'x'], /'--out <file>' not specified/],
     [['record', '--driver', 'x', '--out', 'y', '--duration', 'soon'], /number of seconds/],
-    [['record', '--driver', 'x', '--out', 'y', '--ring', '5'], /power of two/],
+    [
+      ['record', '--driver', 'x', '--out', 'y', '--ring', '5'],
+      /a size from 4.00 KB to 256 MB, written with its unit/,
+    ],
+    [['record', '--driver', 'x', '--out', 'y', '--ring', '5MB'], /power of two/],
+    [['record', '--driver', 'x', '--out', 'y', '--keep', '3'], /--keep needs --rotate-size or --rotate-time/],
+    [['record', '--driver', 'x', '--out', 'y', '--rotate-size', '1MB', '--keep', '1'], /from 2 to/],
+    [['record', '--driver', 'x', '--out', 'y', '--rotate-size', '4KB'], /a size from 1.00 MB/],
+    [['record', '--driver', 'x', '--out', 'y', '--rotate-time', '1ms'], /should cover a second at least/],
+    [['record', '--driver', 'x', '--out', 'y', '--rotate-time', '10'], /10min/],
+    [['--memory', '2000TB'], /a size from 8.00 MB to/],
     [['drivers', '--source', 'moon'], /Allowed choices are device, sim/],
     [['drivers', 'x'], /too many arguments/],
   ])('answers %j with one line and status 2', async (args, message) => {
@@ -239,7 +249,7 @@ describe('drivermon drivers', () => {
 describe('drivermon record', () => {
   it('records exactly what was issued', async () => {
     const summary = await recorded()
-    expect(summary).toMatchObject({ requests: 400, rows: 400, issued: 400, unpaired: 0, file })
+    expect(summary).toMatchObject({ requests: 400, rows: 400, issued: 400, unpaired: 0, files: [file] })
     expect(summary.bytes).toBe(statSync(file).size)
     expect(summary.dropped.starts.ringFull).toBe(0)
   })
@@ -374,7 +384,11 @@ describe('drivermon record', () => {
       ...['record', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
     )
     expect(status).toBe(1)
-    expect(world.err).toBe('drivermon: /dev/full: recording stopped: the disk is full\n')
+    expect(world.err).toBe(
+      'drivermon: /dev/full: recording stopped: the disk is full\n' +
+        'drivermon: the capture has ended with the problems above\n',
+    )
+    expect(world.out).toMatch(/requests in .* in \/dev\/full\n/)
   })
 
   it('shows progress when asked to', async () => {
@@ -452,7 +466,7 @@ describe('drivermon show', () => {
       return true
     }
     const world = fakeWorld({ out: { isTTY: false, write } })
-    expect(await world.run('show', file, '--format', 'jsonl', '--memory', '8')).toBe(0)
+    expect(await world.run('show', file, '--format', 'jsonl', '--memory', '8MB')).toBe(0)
     expect({ rows, ended }).toEqual({ rows: issued, ended: issued })
   }, 60_000)
 

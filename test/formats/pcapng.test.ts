@@ -9,9 +9,11 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import { PcapngError, PcapngReader } from '../../src/formats/pcapng-reader.ts'
-import { PcapngWriter } from '../../src/formats/pcapng-writer.ts'
+import type { FileLimit } from '../../src/formats/pcapng-writer.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
-import { encodeProcess, RecordError } from '../../src/protocol/records.ts'
+import { RecordHeader, RecordType } from '../../src/protocol/layout.ts'
+import { encodeProcess, forEachRecord, RecordError } from '../../src/protocol/records.ts'
+import { captureFile } from '../support/capture-file.ts'
 import { traffic } from '../support/captures.ts'
 import { concat, end, hooked, loss, start } from '../support/records.ts'
 
@@ -23,17 +25,44 @@ const info: CaptureInfo = {
   os: 'Simulated kernel',
   application: 'DriverMon 0.1.0',
   source: 'sim',
+  series: 0,
   recordedOnly: '',
 }
 
 function fileOf(records: readonly Uint8Array[], perBatch = 3): Uint8Array {
-  const writer = new PcapngWriter(info)
-  const parts = [writer.header().slice()]
-  for (let i = 0; i < records.length; i += perBatch) {
-    parts.push(writer.write(concat(records.slice(i, i + perBatch))).slice())
+  const { writer, bytes } = captureFile(info)
+  writer.begin()
+  for (let i = 0; i < records.length; i += perBatch) writer.write(concat(records.slice(i, i + perBatch)))
+  writer.end()
+  return bytes()
+}
+
+/** The files of a recording that goes on in another one at each limit. */
+function seriesOf(records: readonly Uint8Array[], limit: FileLimit): Uint8Array[] {
+  const { writer, bytes } = captureFile(info)
+  const batch = concat(records)
+  const files: Uint8Array[] = []
+  for (let at = 0; at < batch.length; ) {
+    writer.begin(files.length + 1)
+    at = writer.write(batch, at, limit)
+    writer.end()
+    files.push(bytes())
   }
-  parts.push(writer.statistics().slice())
-  return concat(parts)
+  return files
+}
+
+function split(records: Uint8Array): Uint8Array[] {
+  const each: Uint8Array[] = []
+  forEachRecord(records, (words, at) => each.push(records.subarray(at * 4, at * 4 + words[at])))
+  return each
+}
+
+const typeOf = (record: Uint8Array) => record[RecordHeader.type]
+
+function headBytes(): number {
+  const { writer, bytes } = captureFile(info)
+  writer.begin()
+  return bytes().length
 }
 
 function read(
@@ -83,7 +112,7 @@ describe('a capture file', () => {
       end({ id: 1 }),
     ]
     const file = fileOf(records, 1)
-    const head = new PcapngWriter(info).header().length
+    const head = headBytes()
     const whole = concat(records)
     for (let cut = 0; cut < file.length; cut++) {
       if (cut < head) {
@@ -121,13 +150,49 @@ describe('a capture file', () => {
   })
 
   test('a malformed batch leaves no trace in it', () => {
-    const writer = new PcapngWriter(info)
-    const parts = [writer.header().slice()]
+    const { writer, bytes } = captureFile(info)
+    writer.begin()
     const bad = start({ id: 2, driverId: 9 })
     bad[0] = 7
     expect(() => writer.write(concat([start({ id: 1, driverId: 9 }), bad]))).toThrow(RecordError)
-    parts.push(writer.write(end({ id: 1, driverId: 9 })).slice())
-    expect(read(concat(parts)).records).toEqual(end({ id: 1, driverId: 9 }))
+    writer.write(end({ id: 1, driverId: 9 }))
+    expect(read(bytes()).records).toEqual(end({ id: 1, driverId: 9 }))
+  })
+
+  test('of a series is complete in itself, keeps to its limit, and lacks nothing', () => {
+    fc.assert(
+      fc.property(traffic, fc.integer({ min: 600, max: 4000 }), fc.nat(2000), (drawn, bytes, ticks) => {
+        const records = [...names, ...drawn.records, loss([1], [2], 3)]
+        const limit = { bytes, ticks: ticks || Number.POSITIVE_INFINITY }
+        const own: Uint8Array[] = []
+        for (const [i, file] of seriesOf(records, limit).entries()) {
+          const found = read(file)
+          expect(found.info).toEqual({ ...info, series: i + 1 })
+          const all = split(found.records)
+          // The names that the files before have told.
+          const repeated = Math.min(own.length, names.length)
+          expect(all.slice(0, repeated).map(typeOf)).toEqual(names.slice(0, repeated).map(typeOf))
+          expect(file.length <= bytes || all.length === repeated + 1).toBe(true)
+          own.push(...all.slice(repeated))
+        }
+        expect(Buffer.compare(concat(own), concat(records))).toBe(0)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('of a series forgets a process that has ended', () => {
+    const { writer, bytes } = captureFile(info)
+    const gone = encodeProcess({ at: 5 as Ticks, processId: 8, parentProcessId: 4, event: 2, name: '' })
+    writer.begin(1)
+    writer.write(concat([...names, loss([5], [])]))
+    writer.begin(2)
+    writer.write(gone)
+    bytes()
+    writer.begin(3)
+    writer.end()
+    const { records } = read(bytes())
+    expect(split(records).map(typeOf)).toEqual([RecordType.DriverHooked, RecordType.DriverHooked])
   })
 
   test.each([
@@ -147,7 +212,7 @@ describe('a capture file', () => {
 
   test('a damaged block is named by its place in the file', () => {
     const file = fileOf(names)
-    const place = new PcapngWriter(info).header().length
+    const place = headBytes()
     new DataView(file.buffer).setUint32(place + 4, 30, true)
     try {
       read(file, [100])

@@ -366,11 +366,11 @@ describe('the wire', () => {
     try {
       const page = await Page.open()
       const path = join(folder, 'x.pcapng')
-      page.send({ type: 'record', path })
+      page.send({ type: 'record', path, rotation: null })
       await page.next('state', ({ state }) => state.recording === path)
       page.send({ type: 'stopRecord' })
       await page.next('state', ({ state }) => state.recording === '')
-      page.send({ type: 'record', path })
+      page.send({ type: 'record', path, rotation: null })
       expect((await page.next('error')).message).toContain('exists already')
     } finally {
       rmSync(folder, { recursive: true })

@@ -1,15 +1,18 @@
 // recorder.test.ts: the recorder on disks that are slow, full, or broken.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
-import { PcapngWriter } from '../../src/formats/pcapng-writer.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { encodeProcess } from '../../src/protocol/records.ts'
-import { openRecorder, Recorder } from '../../src/session/recorder.ts'
+import type { Rotation } from '../../src/protocol/wire.ts'
+import { loadCaptureFiles } from '../../src/session/capture-file.ts'
+import { openRecorder, Recorder, type RecorderEvents } from '../../src/session/recorder.ts'
+import { RecordingFiles } from '../../src/session/recording-files.ts'
+import { concat, end, hooked, numbers, start } from '../support/records.ts'
 
 const INFO: CaptureInfo = {
   abiVersion: 1,
@@ -19,6 +22,7 @@ const INFO: CaptureInfo = {
   os: 'test',
   application: 'test',
   source: 'sim',
+  series: 0,
   recordedOnly: '',
 }
 /** A record of 64 KB. */
@@ -30,6 +34,13 @@ const RECORD = encodeProcess({
   name: 'x'.repeat(32_000),
 })
 
+const noEvents: RecorderEvents = {
+  onDrained: () => {},
+  onNextFile: () => {},
+  onWarning: () => {},
+  onError: () => {},
+}
+
 /** A file whose writes wait until they are let through, and which holds only so much. */
 class FakeFile {
   size = 0
@@ -38,9 +49,10 @@ class FakeFile {
   #waiting: (() => void)[] = []
   held = false
 
-  async write(_bytes: Uint8Array, _from: number, length: number): Promise<{ bytesWritten: number }> {
+  async writev(buffers: Uint8Array[]): Promise<{ bytesWritten: number }> {
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (this.room === 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+    const length = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0)
     const bytesWritten = Math.min(length, this.room)
     this.room -= bytesWritten
     this.size += bytesWritten
@@ -61,7 +73,9 @@ class FakeFile {
 function setup() {
   const file = new FakeFile()
   const log: string[] = []
-  const recorder = new Recorder('x.pcapng', file as unknown as FileHandle, new PcapngWriter(INFO), {
+  const files = new RecordingFiles('x.pcapng', null, false)
+  const recorder = new Recorder(files, 'x.pcapng', file as unknown as FileHandle, INFO, {
+    ...noEvents,
     onDrained: () => log.push('drained'),
     onError: (error) => log.push(error.message),
   })
@@ -130,7 +144,8 @@ describe('Recorder', () => {
 
 describe('openRecorder', () => {
   let folder: string
-  const events = { onDrained: () => {}, onError: () => {} }
+  const open = (path: string, overwrite: boolean) =>
+    openRecorder(new RecordingFiles(path, null, overwrite), INFO, noEvents)
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
   })
@@ -139,9 +154,9 @@ describe('openRecorder', () => {
   it('does not overwrite unless told to', async () => {
     const path = join(folder, 'x.pcapng')
     writeFileSync(path, 'precious')
-    await expect(openRecorder(path, INFO, false, events)).rejects.toThrow('exists already')
+    await expect(open(path, false)).rejects.toThrow('exists already')
     expect(readFileSync(path, 'utf8')).toBe('precious')
-    await (await openRecorder(path, INFO, true, events)).finish()
+    await (await open(path, true)).finish()
     expect(readFileSync(path).readUInt32LE(0)).toBe(0x0a0d0d0a)
   })
 
@@ -149,6 +164,134 @@ describe('openRecorder', () => {
     ['no/such/folder.pcapng', 'its folder does not exist'],
     ['.', 'is a folder'],
   ])('says why %s cannot be written', async (name, reason) => {
-    await expect(openRecorder(join(folder, name), INFO, true, events)).rejects.toThrow(reason)
+    await expect(open(join(folder, name), true)).rejects.toThrow(reason)
+  })
+})
+
+describe('a recording in several files', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  const MINUTE = 60e7
+  async function recording(rotation: Partial<Rotation>) {
+    let time = Date.UTC(2026, 10, 22, 21, 30)
+    const log: string[] = []
+    const files = new RecordingFiles(
+      join(folder, 'afd.pcapng'),
+      { sizeBytes: 0, timeMs: 0, keep: 0, ...rotation },
+      false,
+      () => {
+        time += 1000
+        return new Date(time)
+      },
+    )
+    const recorder = await openRecorder(files, INFO, {
+      onDrained: () => log.push('drained'),
+      onNextFile: () => log.push('next'),
+      onWarning: (message) => log.push(message),
+      onError: (error) => log.push(error.message),
+    })
+    let id = 1
+    /** So many requests, a second apart each, in one batch. */
+    const requests = (count: number) => {
+      const ids = numbers(id, count)
+      id += count
+      const records = ids.flatMap((each) => [
+        start({ id: each, at: each * 1e7, driverId: 1 }),
+        end({ id: each, at: each * 1e7 + 5, arrival: each * 1e7, driverId: 1 }),
+      ])
+      recorder.append(concat(records))
+    }
+    recorder.append(concat([hooked(1, '\\Driver\\AFD'), RECORD_OF_PROCESS]))
+    return { recorder, log, requests, names: () => readdirSync(folder).sort() }
+  }
+  const RECORD_OF_PROCESS = encodeProcess({
+    at: 1 as Ticks,
+    processId: 4,
+    parentProcessId: 0,
+    event: 0,
+    name: 'System',
+  })
+  const load = (...names: string[]) =>
+    loadCaptureFiles(
+      names.map((name) => join(folder, name)),
+      { budgetBytes: 64 << 20 },
+    )
+
+  it('goes on in another file before one gets too large; none is lost, and each is whole', async () => {
+    const { recorder, requests, names, log } = await recording({ sizeBytes: 4096 })
+    for (let batch = 0; batch < 10; batch++) requests(37)
+    await recorder.finish()
+    expect(names().length).toBeGreaterThan(20)
+    expect(names().slice(0, 2)).toEqual([
+      'afd_00001_20261122T213001Z.pcapng',
+      'afd_00002_20261122T213002Z.pcapng',
+    ])
+    expect(recorder.files.map((path) => basename(path))).toEqual(names())
+    expect(log).toEqual(new Array(names().length - 1).fill('next'))
+    let rows = 0
+    let bytes = 0
+    for (const [i, name] of names().entries()) {
+      const { capture, info, warnings } = await load(name)
+      expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(4096)
+      expect({ warnings, series: info.series }).toEqual({ warnings: [], series: i + 1 })
+      expect([...capture.drivers.values()]).toEqual(['\\Driver\\AFD'])
+      expect(capture.processes.nameAt(4, 0)).toBe('System')
+      rows += capture.starts
+      bytes += statSync(join(folder, name)).size
+    }
+    expect(rows).toBe(370)
+    expect(recorder.writtenBytes).toBe(bytes)
+    const { capture, warnings } = await load(...names())
+    expect(warnings).toEqual([])
+    expect([capture.endRow, capture.unpairedEnds, capture.inFlight]).toEqual([370, 0, 0])
+  })
+
+  it('goes on in another file when one covers its time', async () => {
+    const { recorder, requests, names } = await recording({ timeMs: MINUTE / 1e4 })
+    requests(150)
+    await recorder.finish()
+    const rows = await Promise.all(names().map(async (name) => (await load(name)).capture.endRow))
+    // The driver was hooked at second 0.
+    expect(rows).toEqual([59, 60, 31])
+  })
+
+  it('keeps the newest files, and deletes none but its own', async () => {
+    const { recorder, requests, names, log } = await recording({ sizeBytes: 4096, keep: 3 })
+    const others = ['afd_00000_20261122T213000Z.pcapng', 'afd.pcapng', 'afd_00001_20261122T213001Z.pcapng']
+    requests(1)
+    // The first file is moved away, and another put in its place.
+    rmSync(join(folder, others[2]))
+    for (const name of others) writeFileSync(join(folder, name), 'precious')
+    for (let batch = 0; batch < 10; batch++) requests(37)
+    await recorder.finish()
+    expect(recorder.files).toHaveLength(3)
+    expect(names().filter((name) => !recorder.files.includes(join(folder, name)))).toEqual(others.sort())
+    expect(log.filter((line) => line !== 'next')).toEqual([])
+    const { capture, info } = await load(...recorder.files.map((path) => basename(path)))
+    expect(info.series).toBeGreaterThan(20)
+    expect(capture.endRow).toBeLessThan(100)
+  })
+
+  it('ends with a clear error when the next file cannot be begun; what there is can be read', async () => {
+    const { recorder, requests, names, log } = await recording({ sizeBytes: 4096 })
+    requests(5)
+    // Whatever the second file's name: its folder is gone.
+    await turn()
+    const moved = `${folder}-moved`
+    renameSync(folder, moved)
+    requests(100)
+    await recorder.finish()
+    renameSync(moved, folder)
+    expect(log).toEqual([
+      expect.stringMatching(/^recording stopped: the next file .*afd_00002.*: its folder does not exist$/),
+    ])
+    expect(names()).toHaveLength(1)
+    const { capture, warnings } = await load(names()[0])
+    expect(warnings).toEqual([])
+    expect(capture.starts).toBeGreaterThan(5)
   })
 })

@@ -263,7 +263,7 @@ describe('Session, recording', () => {
   it.runIf(existsSync('/dev/full'))('goes on without the file when the disk is full', async () => {
     const { source, session, problems } = open()
     session.addDriver('AFD')
-    await session.recordTo('/dev/full', true)
+    await session.recordTo('/dev/full', null, true)
     session.start()
     await trafficEnds(source)
     await session.stop()

@@ -5,19 +5,11 @@
 // the Linux one, and must hold exactly that. Then the same questions on the simulated machine must leave the same rows.
 
 import { spawnSync } from 'node:child_process'
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PcapngWriter } from '../../src/formats/pcapng-writer.ts'
 import { decodeHello, HELLO_REPLY_BYTES } from '../../src/protocol/control.ts'
+import { captureFile } from '../support/capture-file.ts'
 import { buildForWindows, caller, Machine } from './machine.mjs'
 import { type Request, type Row, readTruth, requestsOf, showRows, type Truth } from './truth.ts'
 import { comparable } from './what-wine-cannot-show.ts'
@@ -243,7 +235,7 @@ function sentTo(driver: string, threads: Request[][]): Request[][] {
 /** A HelloReply and records, as the driver gave them, as a capture file. */
 function writeCapture(file: string, bytes: Buffer): void {
   const hello = decodeHello(bytes.subarray(0, HELLO_REPLY_BYTES))
-  const writer = new PcapngWriter({
+  const { writer, bytes: fileBytes } = captureFile({
     abiVersion: hello.abiVersion,
     ticksPerSecond: hello.ticksPerSecond,
     anchorTicks: hello.anchorTicks,
@@ -251,9 +243,11 @@ function writeCapture(file: string, bytes: Buffer): void {
     os: 'Simulated kernel',
     application: 'DriverMon tests',
     source: 'sim',
+    series: 0,
     recordedOnly: '',
   })
-  writeFileSync(file, writer.header())
-  appendFileSync(file, writer.write(bytes.subarray(HELLO_REPLY_BYTES)))
-  appendFileSync(file, writer.statistics())
+  writer.begin()
+  writer.write(bytes.subarray(HELLO_REPLY_BYTES))
+  writer.end()
+  writeFileSync(file, fileBytes())
 }

@@ -1,0 +1,135 @@
+// recording-files.ts: the files of a recording on the disk: opened in turn, and the oldest deleted where only so many
+// are to be kept.
+//
+// Only what this recording has made itself is ever deleted: a file of that name that somebody has put there meanwhile
+// is another file, and stays.
+
+import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
+import { format, parse } from 'node:path'
+import type { Rotation } from '../protocol/wire.ts'
+
+/** A file that cannot be recorded to, with its path and the reason in one line. */
+export class RecordingError extends Error {
+  override readonly name = 'RecordingError'
+
+  /** Whether the reason is a file that is there already. */
+  get exists(): boolean {
+    return errorCode(this.cause) === 'EEXIST'
+  }
+}
+
+interface OwnFile {
+  path: string
+  /** Which file it is, whatever it is called. */
+  device: bigint
+  inode: bigint
+  /** Whether its deletion has failed, and was told. */
+  stuck: boolean
+}
+
+export class RecordingFiles {
+  /** null = all goes into one file. */
+  readonly rotation: Rotation | null
+  #path: string
+  #overwrite: boolean
+  #now: () => Date
+  #number = 0
+  #own: OwnFile[] = []
+
+  constructor(path: string, rotation: Rotation | null, overwrite: boolean, now = () => new Date()) {
+    this.#path = path
+    this.rotation = rotation
+    this.#overwrite = overwrite
+    this.#now = now
+  }
+
+  /** Paths of those that are still there. */
+  get paths(): string[] {
+    return this.#own.map(({ path }) => path)
+  }
+
+  /** Opens the next file. Throws RecordingError. */
+  async next(): Promise<{ path: string; file: FileHandle }> {
+    const number = this.#number + 1
+    const path = this.rotation ? numberedPath(this.#path, number, this.#now()) : this.#path
+    let file: FileHandle
+    try {
+      file = await open(path, this.#overwrite ? 'w' : 'wx')
+    } catch (error) {
+      const code = errorCode(error)
+      throw new RecordingError(`${path}: ${OPEN_ERRORS[code] ?? `cannot be written (${code})`}`, {
+        cause: error,
+      })
+    }
+    const { dev: device, ino: inode } = await file.stat({ bigint: true })
+    this.#own.push({ path, device, inode, stuck: false })
+    this.#number = number
+    return { path, file }
+  }
+
+  /** Deletes the oldest beyond those to be kept; returns what to tell of those that cannot be. Told once each. */
+  async deleteOldest(): Promise<string[]> {
+    const keep = this.rotation?.keep ?? 0
+    if (keep === 0) return []
+    const problems: string[] = []
+    for (const old of this.#own.slice(0, Math.max(0, this.#own.length - keep))) {
+      const problem = await deleteOwn(old)
+      if (problem === null) this.#own.splice(this.#own.indexOf(old), 1)
+      else if (!old.stuck) problems.push(problem)
+      old.stuck = problem !== null
+    }
+    return problems
+  }
+}
+
+/** `afd.pcapng` → `afd_00002_20261122T213000Z.pcapng`, which sorts by name as by time. */
+function numberedPath(path: string, number: number, now: Date): string {
+  const { dir, root, name, ext } = parse(path)
+  const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
+  return format({ dir, root, name: `${name}_${String(number).padStart(5, '0')}_${time}`, ext })
+}
+
+/** null when it is gone; else what the user should know. */
+async function deleteOwn({ path, device, inode }: OwnFile): Promise<string | null> {
+  try {
+    const found = await stat(path, { bigint: true })
+    if (found.dev === device && found.ino === inode) await unlink(path)
+    return null
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null
+    const reason = DELETE_ERRORS[code] ?? code
+    return `${path}: this oldest file of the recording cannot be deleted: ${reason}; it is tried again at each next file`
+  }
+}
+
+/** What went wrong, as a person would say it, where a write failed. */
+export function writeFailure(error: unknown): string {
+  const code = errorCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code
+}
+
+function errorCode(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code ?? message
+}
+
+const OPEN_ERRORS: Record<string, string> = {
+  EEXIST: 'exists already and is not overwritten',
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder does not exist',
+  EISDIR: 'is a folder',
+  EACCES: 'no right to write there',
+  EPERM: 'no right to write there',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk is full',
+  ENAMETOOLONG: 'the name is too long',
+}
+
+const DELETE_ERRORS: Record<string, string> = {
+  EACCES: 'no right to',
+  EPERM: 'no right to',
+  EROFS: 'the disk is read-only',
+  EBUSY: 'another program has it open',
+}
