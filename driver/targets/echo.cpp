@@ -178,6 +178,8 @@ NTSTATUS DispatchDeviceControl(PDEVICE_OBJECT device, PIRP irp) {
 void Unload(PDRIVER_OBJECT driver) {
     UNICODE_STRING link = Name(kLinkName);
     IoDeleteSymbolicLink(&link);
+    // The DPC of a delay whose request was taken from it may still be on its way to the queue in our device.
+    KeFlushQueuedDpcs();
     IoDeleteDevice(driver->DeviceObject);
 }
 

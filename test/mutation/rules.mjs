@@ -7,7 +7,7 @@
  * @typedef {object} Rule
  * @property {string} rule what holds
  * @property {string} file where
- * @property {[search: string, replacement: string][]} edits how it is broken
+ * @property {[search: string, replacement: string, file?: string][]} edits how it is broken; in another file, if it says so
  * @property {string} test the test case that must fail then
  */
 
