@@ -3,11 +3,9 @@
 import './styles/app.css'
 import { render } from 'preact'
 import { openLink } from './state/link.ts'
-import { followQuery } from './state/query.ts'
 import { followTheme } from './state/theme.ts'
 import { App } from './views/App.tsx'
 
 followTheme()
 openLink()
-followQuery()
 render(<App />, document.getElementById('app')!)

@@ -1,25 +1,41 @@
 // grid-view.ts: the request grid at work: where it is scrolled to, which rows it needs, which one is selected.
 //
-// It owns the position (a double, see scroll-map.ts) and asks for windows; it holds no rows but the newest window.
+// It owns the position (a double, see scroll-map.ts) and asks for windows; it holds no rows but the newest window. Rows
+// that a person looks at stay under the eye while others come or leave before them: each question names one of them as
+// its anchor, and the answer says how far it has moved.
 
 import type { RowId } from '../../src/protocol/ids.ts'
+import type { Sort, ViewRequest } from '../../src/protocol/wire.ts'
 import type { RowWindow } from '../rows/row-window.ts'
+import { turns } from '../state/turns.ts'
+import type { View } from '../worker/frames.ts'
 import type { Column, RowLook } from './columns.ts'
 import { RowPool } from './row-pool.ts'
 import { ScrollMap } from './scroll-map.ts'
 
 /** Rows asked for above and below those that are seen. */
-const OVERSCAN = 60
+const OVERSCAN = 40
+/** With fewer of them left on a side, more are asked for. */
+const LEAST_OVERSCAN = 20
 const WHEEL_LINE_PX = 16
+
+/** What is to be shown, however far it is scrolled. */
+export interface Query {
+  filter: string
+  sort: Sort | null
+  follow: boolean
+}
 
 export interface GridEvents {
   /** Rows that are wanted now. */
-  need(first: number, count: number): void
+  look(view: View): void
   /** A person moved away from the tail, or back to it. */
   follow(on: boolean): void
   select(row: RowId): void
   /** The selected row was drawn; its state may have changed since. */
   sawSelected(window: RowWindow, row: number): void
+  /** The first row of the view is, or is no longer, at the top. */
+  atTop(on: boolean): void
 }
 
 export interface GridParts {
@@ -35,15 +51,20 @@ export class GridView {
   private map: ScrollMap
   private position = 0
   private window: RowWindow | null = null
-  private following = true
+  private query: Query = { filter: '', sort: null, follow: true }
+  /** Counts the changes of filter and order. */
+  private queryNumber = 0
   private selected: RowId | null = null
   private selectedIndex = -1
   /** A row that is to be selected as soon as it is here. */
   private wantedIndex = -1
+  private asked: View | null = null
+  /** The row that stays where it is on the screen, and where it stood when it was last seen. */
+  private anchor: ViewRequest['anchor'] = null
+  /** Rows of another filter or order are on their way, and are to be shown around the anchor, or from their top. */
+  private next: 'none' | 'anchored' | 'top' = 'none'
   /** What scrollTop we set ourselves: any other value is a person's. */
   private ownScrollTop = 0
-  private frame = 0
-  private othersExpected = false
   private readonly stopListening = new AbortController()
   private readonly resizes: ResizeObserver
 
@@ -54,7 +75,7 @@ export class GridView {
     private readonly look: (window: RowWindow, row: number, selected: boolean) => RowLook,
     private readonly events: GridEvents,
   ) {
-    this.pool = new RowPool(parts.rows, 'row-')
+    this.pool = new RowPool(parts.rows, rowHeight, 'row-')
     this.map = new ScrollMap(0, rowHeight, 0)
     const { signal } = this.stopListening
     parts.scroller.addEventListener('wheel', (event) => this.onWheel(event), { passive: false, signal })
@@ -69,7 +90,7 @@ export class GridView {
   dispose(): void {
     this.stopListening.abort()
     this.resizes.disconnect()
-    cancelAnimationFrame(this.frame)
+    turns.drop(this.draw)
   }
 
   setColumns(columns: readonly Column[]): void {
@@ -83,10 +104,22 @@ export class GridView {
     this.drawSoon()
   }
 
-  setFollowing(on: boolean): void {
-    if (this.following === on) return
-    this.following = on
-    this.drawSoon()
+  /**
+   * Another filter or order begins where the selected row is in it; another filter alone, else, where the topmost row
+   * is; another order at its top. Until its rows are here all stays as it is.
+   */
+  setQuery(query: Query): void {
+    const { filter, sort, follow } = this.query
+    const others = query.filter !== filter || query.sort !== sort
+    const sorted = query.sort !== sort
+    this.query = query
+    if (others) {
+      this.queryNumber++
+      this.next = !query.follow && (this.selectedIndex >= 0 || !sorted) ? 'anchored' : 'top'
+      this.anchor = null
+      this.ask()
+    }
+    if (others || query.follow !== follow) this.drawSoon()
   }
 
   setSelected(row: RowId | null): void {
@@ -96,31 +129,83 @@ export class GridView {
     this.drawSoon()
   }
 
-  /** The next window has the rows of another filter or order. Until then all stays where it is. */
-  expectOtherRows(): void {
-    this.othersExpected = true
-  }
-
   /** The filter was wrong: what is shown stays. */
   keepRows(): void {
-    this.othersExpected = false
+    this.next = 'none'
   }
 
-  setWindow(window: RowWindow | null): void {
+  /** `asked`: what the window is the answer to. */
+  setWindow(window: RowWindow | null, asked: View | null): void {
+    if (asked !== null && asked.query !== this.queryNumber) return
+    if (window === null || asked === null) this.anchor = null
+    else if (this.next !== 'none' && !window.isEarlier) {
+      // Where the anchor stands among the next rows is known once they have been filtered.
+      if (this.next === 'anchored' && !window.isAnchored && !window.isComplete && !this.query.sort) return
+      this.begin(window, asked)
+    } else this.moveWithAnchor(window, asked)
     this.window = window
-    if (this.othersExpected) {
-      this.othersExpected = false
-      this.position = 0
-      this.selectedIndex = -1
-      this.wantedIndex = -1
-    }
+    const selectedIndex = this.selected === null ? -1 : (window?.indexOf(this.selected) ?? -1)
+    if (selectedIndex >= 0) this.selectedIndex = selectedIndex
     this.resizeMap(window?.shown ?? 0, this.map.viewHeight)
-    this.draw()
+    this.drawSoon()
+  }
+
+  /** The first rows of another filter or order. */
+  private begin(window: RowWindow, { anchor }: View): void {
+    this.position = this.nextPosition()
+    this.next = 'none'
+    this.wantedIndex = -1
+    this.selectedIndex = anchor && anchor.row === this.selected && window.isAnchored ? anchor.index : -1
+    this.anchor = anchor
+    if (anchor) this.move(window.anchorIndex - anchor.index)
+    if (!window.isAnchored) this.anchor = null
+  }
+
+  /** Rows have come or left before those that are seen. */
+  private moveWithAnchor(window: RowWindow, asked: View): void {
+    const { anchor } = this
+    if (anchor === null) return
+    const answered = asked.anchor?.row === anchor.row
+    const index = answered ? window.anchorIndex : window.indexOf(anchor.row)
+    if (index >= 0) this.move(index - anchor.index)
+    // It has left. Another row has to hold the place.
+    if (answered && !window.isAnchored) this.anchor = null
+  }
+
+  /** What had an index has another one now, so many rows further down. */
+  private move(by: number): void {
+    if (by === 0) return
+    this.position = Math.max(0, this.position + by * this.rowHeight)
+    if (this.selectedIndex >= 0) this.selectedIndex = Math.max(-1, this.selectedIndex + by)
+    if (this.wantedIndex >= 0) this.wantedIndex = Math.max(-1, this.wantedIndex + by)
+    if (this.anchor) this.anchor = { ...this.anchor, index: Math.max(0, this.anchor.index + by) }
+    if (this.asked) this.asked = { ...this.asked, first: Math.max(0, this.asked.first + by) }
+  }
+
+  /** The selected row if it is seen, else the topmost one. */
+  private chooseAnchor(): ViewRequest['anchor'] {
+    const { window, selected, selectedIndex } = this
+    if (this.next === 'top') return null
+    if (selected !== null && selectedIndex >= 0 && (this.next === 'anchored' || this.isSeen(selectedIndex)))
+      return { row: selected, index: selectedIndex }
+    const top = this.map.firstRow(this.position)
+    return window?.has(top) ? { row: window.rowId(top - window.first), index: top } : null
+  }
+
+  private isSeen(index: number): boolean {
+    const top = index * this.rowHeight - this.position
+    return top > -this.rowHeight && top < this.map.viewHeight
+  }
+
+  /** Where the next rows begin, in terms of those that are here: the selected one is seen, or comes to the middle. */
+  private nextPosition(): number {
+    if (this.next === 'top') return 0
+    if (this.selectedIndex < 0 || this.isSeen(this.selectedIndex)) return this.position
+    return Math.max(0, this.selectedIndex * this.rowHeight - this.map.viewHeight / 2)
   }
 
   private measure(): void {
-    const selectedTop = this.selectedIndex * this.rowHeight - this.position
-    const selectedSeen = this.selectedIndex >= 0 && selectedTop >= 0 && selectedTop < this.map.viewHeight
+    const selectedSeen = this.selectedIndex >= 0 && this.isSeen(this.selectedIndex)
     this.resizeMap(this.map.rows, Math.max(0, this.parts.scroller.clientHeight - this.headHeight))
     this.pool.resize(this.map.rowsInView)
     // A panel that opens below must not cover the row that opened it.
@@ -137,21 +222,16 @@ export class GridView {
   }
 
   private drawSoon(): void {
-    if (this.frame) return
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0
-      this.draw()
-    })
+    turns.markFirst(this.draw)
   }
 
-  private draw(): void {
+  private readonly draw = (): void => {
     const { map, window } = this
-    this.position = this.following ? map.maxPosition : map.clamp(this.position)
+    this.position = this.query.follow ? map.maxPosition : map.clamp(this.position)
     this.placeThumb()
-    const first = map.firstRow(this.position)
-    this.events.need(Math.max(0, first - OVERSCAN), map.rowsInView + 2 * OVERSCAN)
-    this.parts.rows.style.transform = `translateY(${first * this.rowHeight - this.position}px)`
-    this.pool.draw(window, first, map.rows, (rows, row) => {
+    this.ask()
+    this.events.atTop(this.position < this.rowHeight)
+    const isDrawn = this.pool.draw(window, this.position, map.rows, (rows, row) => {
       const isSelected = rows.rowId(row) === this.selected
       if (isSelected) {
         this.selectedIndex = rows.first + row
@@ -161,14 +241,47 @@ export class GridView {
     })
     this.parts.grid.setAttribute('aria-activedescendant', this.pool.idOf(this.selectedIndex))
     if (this.wantedIndex >= 0) this.selectIndex(this.wantedIndex)
+    if (!isDrawn) this.drawSoon()
+  }
+
+  /** Asks for rows if those asked for will not do. */
+  private ask(): void {
+    const { map, queryNumber, query } = this
+    if (map.viewHeight === 0) return
+    // While the next rows take their time, those that are here can still be scrolled.
+    const soon = this.next !== 'none' && !this.window?.isEarlier
+    const top = map.firstRow(soon ? this.nextPosition() : this.position)
+    const count = map.rowsInView + 2 * OVERSCAN
+    if (query.follow) this.anchor = null
+    else this.anchor ??= this.chooseAnchor()
+    const { asked, anchor } = this
+    if (
+      asked !== null &&
+      asked.query === queryNumber &&
+      asked.follow === query.follow &&
+      asked.count === count &&
+      (query.follow || (asked.anchor?.row === anchor?.row && this.isAmple(asked, top)))
+    )
+      return
+    if (!query.follow) this.anchor = this.chooseAnchor() ?? anchor
+    const first = Math.max(0, top - OVERSCAN)
+    this.asked = { ...query, query: queryNumber, first, count, anchor: this.anchor }
+    this.events.look(this.asked)
+  }
+
+  /** Whether enough rows were asked for around those that are seen. */
+  private isAmple({ first, count }: View, top: number): boolean {
+    const above = top - first
+    const below = first + count - (top + this.map.rowsInView)
+    return (first === 0 || above >= LEAST_OVERSCAN) && above >= 0 && below >= LEAST_OVERSCAN
   }
 
   private placeThumb(): void {
-    const top = this.map.toScrollTop(this.position)
-    if (Math.abs(this.parts.scroller.scrollTop - top) < 1) return
+    // Whole pixels: what the browser would make of a fraction had to be read back.
+    const top = Math.round(this.map.toScrollTop(this.position))
+    if (Math.abs(this.ownScrollTop - top) < 1) return
+    this.ownScrollTop = top
     this.parts.scroller.scrollTop = top
-    // The browser rounds; what it made of it is ours, too.
-    this.ownScrollTop = this.parts.scroller.scrollTop
   }
 
   private onWheel(event: WheelEvent): void {
@@ -197,12 +310,13 @@ export class GridView {
   private moveTo(position: number): void {
     const clamped = this.map.clamp(position)
     if (clamped === this.position) return
-    if (clamped < this.position && this.following) {
-      this.following = false
-      this.events.follow(false)
-    }
+    if (clamped < this.position) this.stopFollowing()
     this.position = clamped
     this.drawSoon()
+  }
+
+  private stopFollowing(): void {
+    if (this.query.follow) this.events.follow(false)
   }
 
   private onMouseDown(event: MouseEvent): void {
@@ -215,7 +329,9 @@ export class GridView {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target !== this.parts.grid) return
     const page = Math.max(1, Math.floor(this.map.viewHeight / this.rowHeight) - 1)
     const last = this.map.rows - 1
-    const from = this.selectedIndex >= 0 ? this.selectedIndex : this.map.firstRow(this.position) - 1
+    const top = this.map.firstRow(this.position)
+    const from =
+      this.wantedIndex >= 0 ? this.wantedIndex : this.selectedIndex >= 0 ? this.selectedIndex : top - 1
     const target: Record<string, number> = {
       ArrowDown: from + 1,
       ArrowUp: from - 1,
@@ -231,10 +347,7 @@ export class GridView {
   }
 
   private selectIndex(index: number): void {
-    if (this.following) {
-      this.following = false
-      this.events.follow(false)
-    }
+    this.stopFollowing()
     this.wantedIndex = index
     const revealed = this.map.reveal(index, this.position)
     if (revealed !== this.position) {

@@ -1,10 +1,16 @@
 // row-pool.ts: the grid's rows on the page: as many as can be seen, made once, their texts exchanged.
 //
-// Only text nodes and a few attributes change, and only where something is different: forty rows that all change cost
-// about a millisecond.
+// A row that is scrolled stays as it is; one that leaves at the top comes in again at the bottom. Only what is different
+// is written, and so much of it per frame as a frame has room for: forty rows that all change at once take three frames,
+// and until its turn comes a row keeps what it showed.
 
 import type { RowWindow } from '../rows/row-window.ts'
 import type { Column, RowLook } from './columns.ts'
+
+/** What a browser lays out and paints in about 5 ms. */
+const CELLS_PER_FRAME = 150
+/** Places are counted anew from here on: the browser's numbers for them are small. */
+const FARTHEST_ROWS = 100_000
 
 interface Cell {
   element: HTMLElement
@@ -19,44 +25,62 @@ interface PooledRow {
   marked: HTMLElement | undefined
   barred: HTMLElement | undefined
   className: string
+  /** Which row of the view it stands for; -1 = none. */
   index: number
   mark: number
   barWidth: number
 }
 
 export class RowPool {
+  /** From top to bottom. */
   private rows: PooledRow[] = []
   private columns: readonly Column[] = []
+  /** The row of the view at the top, and the one that places are counted from. */
+  private first = 0
+  private origin = 0
+  private made = 0
 
   constructor(
     private readonly parent: HTMLElement,
+    private readonly rowHeight: number,
     private readonly idPrefix: string,
   ) {}
 
   setColumns(columns: readonly Column[]): void {
     this.columns = columns
-    this.parent.replaceChildren()
-    this.rows = []
+    this.resize(0)
   }
 
   resize(count: number): void {
     while (this.rows.length > count) this.rows.pop()!.element.remove()
-    while (this.rows.length < count) this.rows.push(this.makeRow(this.rows.length))
+    while (this.rows.length < count) {
+      const row = this.makeRow()
+      this.place(row, this.first - this.origin + this.rows.length)
+      this.rows.push(row)
+    }
   }
 
-  /** Shows the rows of the view from `first` on; what the window does not hold is shown as on its way. */
+  /**
+   * Shows the rows of the view from `position` on, in pixels; what the window does not hold is shown as on its way.
+   * False: there was too much to write for one frame, and the rest is left to the next call.
+   */
   draw(
     window: RowWindow | null,
-    first: number,
+    position: number,
     total: number,
     look: (window: RowWindow, row: number) => RowLook,
-  ): void {
+  ): boolean {
+    this.moveTo(Math.floor(position / this.rowHeight))
+    this.parent.style.transform = `translateY(${this.origin * this.rowHeight - position}px)`
+    let room = CELLS_PER_FRAME
     for (const [offset, pooled] of this.rows.entries()) {
-      const index = first + offset
+      if (room <= 0) return false
+      const index = this.first + offset
       if (index >= total) this.setClass(pooled, 'row void', -1)
-      else if (window?.has(index)) this.drawRow(pooled, window, index, look)
-      else this.drawWaiting(pooled, index)
+      else if (window?.has(index)) room -= this.drawRow(pooled, window, index, look)
+      else room -= this.drawWaiting(pooled, index)
     }
+    return true
   }
 
   /** The index, within the view, of the row that holds that element; -1 = none. */
@@ -70,16 +94,39 @@ export class RowPool {
     return this.rows.find((row) => row.index === index)?.element.id ?? ''
   }
 
+  /** The rows that are seen before and after keep their elements, and their places. */
+  private moveTo(first: number): void {
+    const by = first - this.first
+    this.first = first
+    const stay = this.rows.length - Math.abs(by)
+    if (by > 0 && stay > 0) this.rows.push(...this.rows.splice(0, by))
+    if (by < 0 && stay > 0) this.rows.unshift(...this.rows.splice(by, -by))
+    // If none stays, each element remains where it is on the screen, with what it shows, until it is written.
+    const anew = stay <= 0 || Math.abs(first - this.origin) > FARTHEST_ROWS
+    if (anew) this.origin = first
+    for (const [offset, pooled] of this.rows.entries()) {
+      const moved = by > 0 ? offset >= stay : offset < -by
+      if (moved || anew) this.place(pooled, first - this.origin + offset)
+    }
+  }
+
+  private place({ element }: PooledRow, place: number): void {
+    element.style.transform = `translateY(${place * this.rowHeight}px)`
+  }
+
+  /** Returns how many cells had to be written. */
   private drawRow(
     pooled: PooledRow,
     window: RowWindow,
     index: number,
     look: (window: RowWindow, row: number) => RowLook,
-  ): void {
+  ): number {
     const row = index - window.first
     const { className, mark, bar } = look(window, row)
     this.setClass(pooled, className, index)
-    for (const [i, column] of this.columns.entries()) setText(pooled.cells[i]!, column.text(window, row))
+    let written = 0
+    for (const [i, column] of this.columns.entries())
+      written += setText(pooled.cells[i]!, column.text(window, row))
     // Set on the one cell that shows it: on the row, every cell would inherit it and be styled anew.
     if (mark !== pooled.mark) {
       pooled.mark = mark
@@ -89,11 +136,14 @@ export class RowPool {
       pooled.barWidth = bar
       pooled.barred?.style.setProperty('--bar-part', String(bar))
     }
+    return written
   }
 
-  private drawWaiting(pooled: PooledRow, index: number): void {
+  private drawWaiting(pooled: PooledRow, index: number): number {
     this.setClass(pooled, 'row waiting', index)
-    for (const cell of pooled.cells) setText(cell, '')
+    let written = 0
+    for (const cell of pooled.cells) written += setText(cell, '')
+    return written
   }
 
   private setClass(pooled: PooledRow, className: string, index: number): void {
@@ -110,9 +160,9 @@ export class RowPool {
     }
   }
 
-  private makeRow(number: number): PooledRow {
+  private makeRow(): PooledRow {
     const element = document.createElement('div')
-    element.id = `${this.idPrefix}${number}`
+    element.id = `${this.idPrefix}${this.made++}`
     element.setAttribute('role', 'row')
     const cells = this.columns.map((column) => {
       const cell = document.createElement('div')
@@ -138,8 +188,10 @@ export class RowPool {
   }
 }
 
-function setText(cell: Cell, text: string): void {
-  if (cell.shown === text) return
+/** Returns 1 if the text had to be written, else 0. */
+function setText(cell: Cell, text: string): number {
+  if (cell.shown === text) return 0
   cell.shown = text
   cell.text.data = text
+  return 1
 }

@@ -1,14 +1,19 @@
 // row-window.ts: a window of rows as it came over the wire, read in place.
 //
 // A frame is already laid out in aligned little-endian columns with a fixed stride, so decoding is two typed views and
-// no copy. The same bytes go from socket to worker to page; a row that is not there yet is a row whose number is NaN.
+// no copy. The same bytes go from socket to worker to page.
 
 import type { DriverId, FunctionIndex, RowId } from '../../src/protocol/ids.ts'
 import { MAJOR_FUNCTION_COUNT, RequestFlags } from '../../src/protocol/layout.ts'
-import { ROW_BYTES, WINDOW_HEADER_BYTES, WINDOW_MAGIC } from '../../src/protocol/wire.ts'
+import { ROW_BYTES, WINDOW_HEADER_BYTES, WINDOW_MAGIC, WindowFlags } from '../../src/protocol/wire.ts'
 
 const F64_STRIDE = ROW_BYTES / 8
 const U32_STRIDE = ROW_BYTES / 4
+
+/** Which `view` message of its connection a frame answers. */
+export function windowStamp(buffer: ArrayBuffer): number {
+  return headerOf(buffer)[4]!
+}
 
 export class RowWindow {
   /** Index, within the view, of the first row here. */
@@ -16,50 +21,62 @@ export class RowWindow {
   readonly count: number
   /** Rows of the whole view. */
   readonly shown: number
-  readonly viewStamp: number
+  /** Where the anchor asked for stands now, or would stand. */
+  readonly anchorIndex: number
+  /** WindowFlags. */
+  private readonly windowFlags: number
+  private readonly rows: ArrayBuffer
   private readonly f64: Float64Array
   private readonly u32: Uint32Array
   private readonly u8: Uint8Array
 
-  private constructor(readonly buffer: ArrayBuffer) {
-    const header = new Uint32Array(buffer, 0, WINDOW_HEADER_BYTES / 4)
+  /** `rows`: where `count` rows are. */
+  private constructor(header: Uint32Array, rows: ArrayBuffer) {
+    this.rows = rows
     this.count = header[1]!
     this.first = header[2]!
     this.shown = header[3]!
-    this.viewStamp = header[4]!
-    this.f64 = new Float64Array(buffer, WINDOW_HEADER_BYTES, this.count * F64_STRIDE)
-    this.u32 = new Uint32Array(buffer, WINDOW_HEADER_BYTES, this.count * U32_STRIDE)
-    this.u8 = new Uint8Array(buffer, WINDOW_HEADER_BYTES, this.count * ROW_BYTES)
+    this.anchorIndex = header[5]!
+    this.windowFlags = header[6]!
+    this.f64 = new Float64Array(rows, WINDOW_HEADER_BYTES, this.count * F64_STRIDE)
+    this.u32 = new Uint32Array(rows, WINDOW_HEADER_BYTES, this.count * U32_STRIDE)
+    this.u8 = new Uint8Array(rows, WINDOW_HEADER_BYTES, this.count * ROW_BYTES)
   }
 
-  static decode(buffer: ArrayBuffer): RowWindow {
-    if (buffer.byteLength < WINDOW_HEADER_BYTES) throw new RangeError('window frame: shorter than its header')
-    const header = new Uint32Array(buffer, 0, 2)
+  /** `before`: the window decoded before this one, whose rows it may refer to. */
+  static decode(buffer: ArrayBuffer, before: RowWindow | null = null): RowWindow {
+    const header = headerOf(buffer)
     if (header[0] !== WINDOW_MAGIC) throw new RangeError('window frame: wrong magic')
-    if (buffer.byteLength !== WINDOW_HEADER_BYTES + header[1]! * ROW_BYTES)
-      throw new RangeError(`window frame: ${buffer.byteLength} bytes for ${header[1]} rows`)
-    return new RowWindow(buffer)
+    const rows = header[6]! & WindowFlags.SameRows ? before?.rows : buffer
+    if (rows?.byteLength !== WINDOW_HEADER_BYTES + header[1]! * ROW_BYTES)
+      throw new RangeError(`window frame: ${rows?.byteLength ?? 0} bytes for ${header[1]} rows`)
+    return new RowWindow(header, rows)
   }
 
-  /** An empty window of that size: every row missing. */
-  static missing(first: number, count: number, shown: number, viewStamp: number): RowWindow {
-    const buffer = new ArrayBuffer(WINDOW_HEADER_BYTES + count * ROW_BYTES)
-    new Uint32Array(buffer, 0, 5).set([WINDOW_MAGIC, count, first, shown, viewStamp])
-    const window = new RowWindow(buffer)
-    for (let row = 0; row < count; row++) window.f64[row * F64_STRIDE] = Number.NaN
-    return window
+  /** The anchor is in the view. */
+  get isAnchored(): boolean {
+    return (this.windowFlags & WindowFlags.Anchored) !== 0
+  }
+
+  /** All rows have been filtered and sorted, and these are of the filter and order asked for. */
+  get isComplete(): boolean {
+    return (this.windowFlags & (WindowFlags.Complete | WindowFlags.Earlier)) === WindowFlags.Complete
+  }
+
+  /** These are still the rows of the filter and order before. */
+  get isEarlier(): boolean {
+    return (this.windowFlags & WindowFlags.Earlier) !== 0
   }
 
   /** Whether the row at that index of the view is here. */
   has(index: number): boolean {
-    return (
-      index >= this.first && index < this.first + this.count && !Number.isNaN(this.rowId(index - this.first))
-    )
+    return index >= this.first && index < this.first + this.count
   }
 
-  /** Copies row `from` of another window over row `to` of this one. Both count from the window's beginning. */
-  copyRow(to: number, other: RowWindow, from: number): void {
-    this.u8.set(other.u8.subarray(from * ROW_BYTES, (from + 1) * ROW_BYTES), to * ROW_BYTES)
+  /** The index, within the view, of a row; -1 = it is not here. */
+  indexOf(row: RowId): number {
+    for (let i = 0; i < this.count; i++) if (this.rowId(i) === row) return this.first + i
+    return -1
   }
 
   // Below, `row` counts from the window's beginning. Offsets are those drawn in wire.ts.
@@ -84,4 +101,9 @@ export class RowWindow {
   major = (row: number): number => this.u8[row * ROW_BYTES + 72]!
   minor = (row: number): number => this.u8[row * ROW_BYTES + 73]!
   state = (row: number): number => this.u32[row * U32_STRIDE + 19]!
+}
+
+function headerOf(buffer: ArrayBuffer): Uint32Array {
+  if (buffer.byteLength < WINDOW_HEADER_BYTES) throw new RangeError('window frame: shorter than its header')
+  return new Uint32Array(buffer, 0, WINDOW_HEADER_BYTES / 4)
 }

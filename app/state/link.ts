@@ -30,6 +30,8 @@ export const problem = signal('')
 export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(
   null,
 )
+/** All rows have been filtered and sorted as is wanted now. Rows that come later do not unsettle it. */
+export const isSettled = signal(true)
 export const selectedRow = signal<RowId | null>(null)
 /** null = nothing selected, or on its way; `gone` = the row has left the store. */
 export const detail = signal<{ row: RowId; detail: Detail | null } | null>(null)
@@ -41,26 +43,38 @@ export const names = {
   details: new Map<number, string>(),
 }
 
-/** The newest window and picture. `subscribe` with a draw function to get a turn whenever they change. */
-export const live = {
-  rows: null as RowWindow | null,
-  charts: null as ChartsFrame | null,
-}
+/** The newest picture. */
+export const live = { charts: null as ChartsFrame | null }
 
-type Channel = 'rows' | 'charts'
-const readers: Record<Channel, Set<() => void>> = { rows: new Set(), charts: new Set() }
+const chartReaders = new Set<() => void>()
 
-/** Gives `draw` a turn after each change of the channel, until the returned function is called. */
-export function subscribe(channel: Channel, draw: () => void): () => void {
-  readers[channel].add(draw)
-  if (live[channel]) turns.mark(draw)
+/** Gives `draw` a turn after each new picture, until the returned function is called. */
+export function subscribeToCharts(draw: () => void): () => void {
+  chartReaders.add(draw)
+  if (live.charts) turns.mark(draw)
   return () => {
-    readers[channel].delete(draw)
+    chartReaders.delete(draw)
     turns.drop(draw)
   }
 }
 
+/** The newest rows, and what they are the answer to. */
+interface Rows {
+  window: RowWindow | null
+  asked: View | null
+}
+
+let rows: Rows = { window: null, asked: null }
+let rowReader = (_rows: Rows): void => {}
+
+/** Hands the rows, now and whenever they or the names in them change, to their one reader. */
+export function readRows(reader: (rows: Rows) => void): void {
+  rowReader = reader
+  reader(rows)
+}
+
 let worker: Remote<WorkerApi>
+let lookedAt = -1
 
 export function openLink(): void {
   worker = wrap<WorkerApi>(
@@ -83,6 +97,8 @@ export function askInFlight(): void {
 }
 
 export function look(view: View): void {
+  if (view.query !== lookedAt) isSettled.value = false
+  lookedAt = view.query
   void worker.look(view)
 }
 
@@ -123,15 +139,16 @@ function take(frame: Frame): void {
       for (const [id, name] of frame.names.drivers) names.drivers.set(id, name)
       for (const [id, name] of frame.names.processes) names.processes.set(id, name)
       for (const [id, name] of frame.names.details) names.details.set(id, name)
-      publish('rows')
+      rowReader(rows)
       return
     case 'rows':
-      live.rows = RowWindow.decode(frame.buffer)
-      publish('rows')
+      rows = { window: RowWindow.decode(frame.buffer, rows.window), asked: frame.view }
+      isSettled.value ||= rows.window!.isComplete
+      rowReader(rows)
       return
     case 'charts':
       live.charts = frame
-      publish('charts')
+      drawCharts()
       return
     case 'detail':
       if (frame.row === selectedRow.peek()) detail.value = { row: frame.row, detail: frame.detail }
@@ -150,16 +167,16 @@ function forget(): void {
   names.drivers.clear()
   names.processes.clear()
   names.details.clear()
-  live.rows = null
+  rows = { window: null, asked: null }
   live.charts = null
   drivers.value = null
   inFlight.value = null
   problem.value = ''
   select(null)
-  publish('rows')
-  publish('charts')
+  rowReader(rows)
+  drawCharts()
 }
 
-function publish(channel: Channel): void {
-  for (const draw of readers[channel]) turns.mark(draw)
+function drawCharts(): void {
+  for (const draw of chartReaders) turns.mark(draw)
 }

@@ -2,6 +2,7 @@
 
 import { useComputed, useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { formatCount } from '../../src/formats/values.ts'
 import { RowState } from '../../src/protocol/wire.ts'
 import { columnsThatFit, layoutColumns, SMALLEST_WIDTH } from '../grid/column-layout.ts'
 import { type Column, rowLook } from '../grid/columns.ts'
@@ -10,15 +11,15 @@ import { requestColumns, rowText } from '../grid/request-columns.ts'
 import {
   detail,
   filterProblem,
-  live,
+  look,
+  readRows,
   refreshDetail,
   select,
   selectedRow,
   session,
   status,
-  subscribe,
 } from '../state/link.ts'
-import { filter, follow, sort, sortBy, wantRows } from '../state/query.ts'
+import { filter, follow, sort, sortBy } from '../state/query.ts'
 import { columnWidths, hiddenColumns } from '../state/settings.ts'
 import { EmptyState } from './EmptyState.tsx'
 
@@ -34,6 +35,7 @@ export function GridPanel() {
   const rows = useRef<HTMLDivElement>(null)
   const view = useRef<GridView | null>(null)
   const [width, setWidth] = useState(0)
+  const [atTop, setAtTop] = useState(true)
 
   useLayoutEffect(() => {
     const parts = {
@@ -49,7 +51,7 @@ export function GridPanel() {
       HEAD_PX,
       (window, row, selected) => rowLook(window, row, selected, rowText.clock.ticksPerSecond),
       {
-        need: wantRows,
+        look,
         follow: (on) => {
           follow.value = on
         },
@@ -59,14 +61,15 @@ export function GridPanel() {
           const ended = shown?.end === null && window.state(row) !== RowState.InFlight
           if (ended && shown.row === window.rowId(row)) refreshDetail()
         },
+        atTop: setAtTop,
       },
     )
     view.current = gridView
-    const stop = subscribe('rows', () => gridView.setWindow(live.rows))
+    readRows(({ window, asked }) => gridView.setWindow(window, asked))
     const resizes = new ResizeObserver(() => setWidth(scroller.current!.clientWidth))
     resizes.observe(scroller.current!)
     return () => {
-      stop()
+      readRows(() => {})
       resizes.disconnect()
       gridView.dispose()
     }
@@ -90,12 +93,9 @@ export function GridPanel() {
     view.current?.redraw()
   })
   useSignalEffect(() => view.current?.setSelected(selectedRow.value))
-  useSignalEffect(() => view.current?.setFollowing(follow.value))
-  useSignalEffect(() => {
-    void filter.value
-    void sort.value
-    view.current?.expectOtherRows()
-  })
+  useSignalEffect(() =>
+    view.current?.setQuery({ filter: filter.value, sort: sort.value, follow: follow.value }),
+  )
   useSignalEffect(() => {
     if (filterProblem.value) view.current?.keepRows()
   })
@@ -123,8 +123,21 @@ export function GridPanel() {
           </div>
         </div>
       </div>
+      {atTop && <OlderRows />}
       <EmptyState />
     </main>
+  )
+}
+
+/** At the top of what is here, where older rows would stand. */
+function OlderRows() {
+  const evicted = status.value?.evictedRows ?? 0
+  if (evicted === 0 || follow.value || sort.value) return null
+  return (
+    <p class="older-rows" role="status">
+      {formatCount(evicted)} older requests have left memory
+      <span class="dim"> · give it more with --memory; a recording keeps them all</span>
+    </p>
   )
 }
 

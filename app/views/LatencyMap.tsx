@@ -3,7 +3,7 @@
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { formatCount, formatDuration, ticksToNs } from '../../src/formats/values.ts'
-import { live, session, subscribe } from '../state/link.ts'
+import { live, session, subscribeToCharts } from '../state/link.ts'
 import { colour, themeStamp } from '../state/theme.ts'
 import type { ChartsFrame } from '../worker/frames.ts'
 
@@ -47,7 +47,7 @@ export function LatencyMap() {
     setFrame(current)
   }
   useEffect(() => {
-    const stop = subscribe('charts', repaint)
+    const stop = subscribeToCharts(repaint)
     const resizes = new ResizeObserver(repaint)
     resizes.observe(canvas.current!)
     return () => {

@@ -7,7 +7,7 @@ import 'uplot/dist/uPlot.min.css'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatCount, formatRate } from '../../src/formats/values.ts'
 import type { FunctionIndex } from '../../src/protocol/ids.ts'
-import { live, subscribe } from '../state/link.ts'
+import { live, subscribeToCharts } from '../state/link.ts'
 import { colour, themeStamp } from '../state/theme.ts'
 import { functionColour } from '../text/function-colours.ts'
 import type { ChartsFrame } from '../worker/frames.ts'
@@ -34,7 +34,7 @@ export function RateChart() {
     }
     const stacked = new StackedChart(host.current!, draw)
     chart.current = stacked
-    const stop = subscribe('charts', draw)
+    const stop = subscribeToCharts(draw)
     return () => {
       stop()
       stacked.dispose()

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatBytes, formatCount, formatRate } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex } from '../../src/protocol/ids.ts'
-import { live, names, subscribe } from '../state/link.ts'
+import { live, names, subscribeToCharts } from '../state/link.ts'
 import { followInFlight, TABS, type Tab, topTab } from '../state/top-panel.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { shortDriverName } from '../text/row-text.ts'
@@ -14,7 +14,7 @@ import { InFlightTable } from './InFlightTable.tsx'
 export function TopTable() {
   const tab = topTab.value
   const [frame, setFrame] = useState<ChartsFrame | null>(null)
-  useEffect(() => subscribe('charts', () => setFrame(live.charts)), [])
+  useEffect(() => subscribeToCharts(() => setFrame(live.charts)), [])
   useEffect(followInFlight, [])
   return (
     <div class="panel top">

@@ -10,25 +10,23 @@ import {
   type Tick,
   WIRE_VERSION,
 } from '../../src/protocol/wire.ts'
-import { RowWindow } from '../rows/row-window.ts'
+import { windowStamp } from '../rows/row-window.ts'
 import { Connection } from './connection.ts'
 import type { Command, Detail, Frame, PayloadBytes, View, WorkerApi } from './frames.ts'
 import { Metrics } from './metrics.ts'
-import { RowCache } from './row-cache.ts'
 
 type Emit = (frame: Frame, transfer?: ArrayBuffer[]) => void
 
 export class CoreClient implements Omit<WorkerApi, 'connect'> {
   private readonly connection: Connection
-  private readonly cache = new RowCache()
   private metrics: Metrics | null = null
   private ticksPerSecond = 0
   private view: View | null = null
+  /** What the core was asked for last, and whether it has yet to answer. */
+  private sent: View | null = null
+  private waiting = false
   /** `view` messages sent on this connection, as the core counts them. */
   private viewStamp = 0
-  /** The stamp of the first view with the present filter and order: windows of earlier ones show something else. */
-  private queryStamp = 0
-  private shownRows = 0
   private detailStamp = 0
   private detailRow = 0 as RowId
 
@@ -57,16 +55,13 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     this.connection.send(command)
   }
 
+  /**
+   * Asks for another window as soon as the last one is here: however fast a person scrolls, the core is asked no faster
+   * than it answers. Another filter or order does not wait.
+   */
   look(view: View): void {
-    const old = this.view
-    const sameQuery =
-      old !== null &&
-      old.filter === view.filter &&
-      old.sort?.field === view.sort?.field &&
-      old.sort?.descending === view.sort?.descending
     this.view = view
-    if (sameQuery && !view.follow) this.showCached(view)
-    this.sendView(!sameQuery)
+    if (!this.waiting || this.sent?.query !== view.query) this.sendView()
   }
 
   detail(row: RowId): void {
@@ -74,19 +69,13 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     this.connection.send({ type: 'detail', row, stamp: ++this.detailStamp })
   }
 
-  private sendView(newQuery: boolean): void {
+  private sendView(): void {
     if (!this.view || !this.connection.isOpen) return
+    this.sent = this.view
+    this.waiting = true
     this.viewStamp++
-    if (newQuery) {
-      this.queryStamp = this.viewStamp
-      this.cache.clear()
-    }
-    this.connection.send({ type: 'view', ...this.view, anchor: null })
-  }
-
-  private showCached(view: View): void {
-    const known = this.cache.assemble(view.first, view.count)
-    if (known) this.emit({ type: 'rows', buffer: known.buffer }, [known.buffer])
+    const { query: _, ...request } = this.view
+    this.connection.send({ type: 'view', ...request })
   }
 
   private take(message: ServerMessage): void {
@@ -127,7 +116,9 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     this.metrics = null
     this.viewStamp = 0
     this.emit({ type: 'connection', state: { kind: 'open', coreVersion: version } })
-    this.sendView(true)
+    // It may be another core, with other rows: none of them is an anchor.
+    if (this.view) this.view = { ...this.view, anchor: null }
+    this.sendView()
   }
 
   private takeTick(tick: Tick): void {
@@ -138,7 +129,6 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     if (!this.metrics.take(tick)) {
       this.metrics = new Metrics(this.ticksPerSecond)
       this.metrics.take(tick)
-      this.cache.clear()
     }
     const picture = this.metrics.picture()
     if (picture) {
@@ -147,16 +137,12 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     }
   }
 
-  private takeWindow(frame: ArrayBuffer): void {
-    const window = RowWindow.decode(frame)
-    if (window.viewStamp < this.queryStamp) return
-    // Fewer rows than before: they were cleared, and those that come now are others.
-    if (window.shown < this.shownRows) this.cache.clear()
-    this.shownRows = window.shown
-    this.cache.add(window)
-    // A copy goes to the page: the cache needs its own.
-    const buffer = frame.slice(0)
-    this.emit({ type: 'rows', buffer }, [buffer])
+  private takeWindow(buffer: ArrayBuffer): void {
+    // What was sent before the core heard the newest question is nothing to show any more.
+    if (this.sent === null || windowStamp(buffer) !== this.viewStamp) return
+    this.waiting = false
+    this.emit({ type: 'rows', buffer, view: this.sent }, [buffer])
+    if (this.view !== this.sent) this.sendView()
   }
 }
 

@@ -11,8 +11,8 @@ import type {
   Rotation,
   RowDetail,
   SessionState,
-  Sort,
   Tick,
+  ViewRequest,
 } from '../../src/protocol/wire.ts'
 
 export type ConnectionState =
@@ -77,19 +77,16 @@ export type Frame =
   | { type: 'inFlight'; list: InFlightList }
   | { type: 'status'; status: Status }
   | ChartsFrame
-  /** The bytes of a RowWindow. Rows that are not there yet are marked as missing. */
-  | { type: 'rows'; buffer: ArrayBuffer }
+  /** The bytes of a RowWindow, and what was asked for when the core sent it. */
+  | { type: 'rows'; buffer: ArrayBuffer; view: View }
   /** null = the row is no longer in the store. */
   | { type: 'detail'; row: RowId; detail: Detail | null }
   | { type: 'filterError'; filter: string; message: string; start: number; end: number }
   | { type: 'error'; message: string }
 
-export interface View {
-  filter: string
-  sort: Sort | null
-  first: number
-  count: number
-  follow: boolean
+export interface View extends ViewRequest {
+  /** Counts the page's changes of filter and order: rows of an earlier one are not those asked for. */
+  query: number
 }
 
 /** What the page may ask of the core, besides looking at rows. */

@@ -240,6 +240,8 @@ export const WindowFlags = {
   Anchored: 2,
   /** The rows, their indices and `shown` are still those of the filter and order before: the new ones take a moment. */
   Earlier: 4,
+  /** They are, byte for byte, the rows of the frame before, which answered the same message: only the header is sent. */
+  SameRows: 8,
 } as const
 
 export const RowState = { InFlight: 0, Done: 1, Unseen: 2, EndLost: 3, StartLost: 4 } as const

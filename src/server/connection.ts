@@ -23,7 +23,10 @@ import { BadMessage, parseClientMessage } from './client-message.ts'
 
 const WINDOW_INTERVAL_MS = 50
 const TICK_EVERY = 2
+/** Rows of which none stays are unreadable however soon they come: they come this often. */
+const REPLACED_INTERVAL_MS = 250
 const MAX_BUFFERED_BYTES = 1 << 20
+const WINDOW_FLAGS = 24
 const ROW_PROCESS = 64
 const ROW_DETAIL = 68
 
@@ -44,7 +47,8 @@ class Connection {
   #viewStamp = 0
   #viewDirty = true
   #advancing = false
-  #sentWindow: Uint8Array = new Uint8Array(0)
+  #sentWindow: Uint8Array = new Uint8Array(WINDOW_HEADER_BYTES)
+  #sentAtMs = 0
   #sentTick = ''
   #sentDrivers = new Set<DriverId>()
   #sentProcesses = new Set<number>()
@@ -159,6 +163,9 @@ class Connection {
     }
     this.#asked = request
     this.#advance()
+    // At once if there is an answer, unless another was just given: a page that scrolls asks as fast as it is answered.
+    const isDue = performance.now() >= this.#sentAtMs + WINDOW_INTERVAL_MS
+    if (isDue && this.#view.complete && this.#keepsUp) this.#sendWindow()
   }
 
   /** Lets the view catch up, a piece per turn of the event loop. */
@@ -173,8 +180,12 @@ class Connection {
     })
   }
 
+  get #keepsUp(): boolean {
+    return this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES
+  }
+
   #beat(): void {
-    if (!this.#greeted || this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) return
+    if (!this.#greeted || !this.#keepsUp) return
     this.#followCapture()
     this.#advance()
     if (this.#viewDirty) this.#sendWindow()
@@ -204,9 +215,17 @@ class Connection {
     words[5] = this.#anchorIndex
     words[6] = flags
     if (Buffer.compare(frame, this.#sentWindow) === 0) return
+    const nowMs = performance.now()
+    const isAnswer = this.#viewStamp !== stampOf(this.#sentWindow)
+    if (!isAnswer && nowMs < this.#sentAtMs + REPLACED_INTERVAL_MS && isReplaced(this.#sentWindow, frame)) {
+      this.#viewDirty = true
+      return
+    }
+    const sameRows = !isAnswer && Buffer.compare(rowsOf(frame), rowsOf(this.#sentWindow)) === 0
     this.#sendNames(frame)
-    this.#socket.send(frame)
+    this.#socket.send(sameRows ? headerAlone(frame) : frame)
     this.#sentWindow = frame
+    this.#sentAtMs = nowMs
   }
 
   /** The window goes where its anchor goes. */
@@ -275,4 +294,30 @@ class Connection {
   #send(message: ServerMessage): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message))
   }
+}
+
+function stampOf(frame: Uint8Array): number {
+  return new DataView(frame.buffer, frame.byteOffset).getUint32(16, true)
+}
+
+function rowsOf(frame: Uint8Array): Uint8Array {
+  return frame.subarray(WINDOW_HEADER_BYTES)
+}
+
+/** Whether no row of one window is in a later one of the same view, as far as the first and the last can tell. */
+function isReplaced(before: Uint8Array, after: Uint8Array): boolean {
+  const ids = (frame: Uint8Array) => {
+    const rows = new DataView(frame.buffer, frame.byteOffset + WINDOW_HEADER_BYTES)
+    const last = frame.byteLength - WINDOW_HEADER_BYTES - ROW_BYTES
+    return last < 0 ? null : { first: rows.getFloat64(0, true), last: rows.getFloat64(last, true) }
+  }
+  const old = ids(before)
+  const fresh = ids(after)
+  return old !== null && fresh !== null && fresh.first > old.last
+}
+
+function headerAlone(frame: Uint8Array): Uint8Array {
+  const header = frame.slice(0, WINDOW_HEADER_BYTES)
+  header[WINDOW_FLAGS] |= WindowFlags.SameRows
+  return header
 }

@@ -27,7 +27,7 @@ async function connect(options: Parameters<typeof startFakeCore>[0] = {}) {
 }
 
 function view(changes: Partial<View> = {}): View {
-  return { filter: '', sort: null, first: 0, count: 20, follow: false, ...changes }
+  return { filter: '', sort: null, first: 0, count: 20, follow: false, anchor: null, query: 1, ...changes }
 }
 
 function lastWindow(rows: { buffer: ArrayBuffer }[]): RowWindow {
@@ -45,23 +45,22 @@ test('greets, then asks for what the page looked at before there was a connectio
   expect(core.asked.map((message) => message.type)).toEqual(['hello', 'view'])
 })
 
-test('shows known rows at once while scrolling back, and never those of another filter', async () => {
-  const { client, seen } = await connect()
-  client.look(view({ first: 0, count: 40 }))
-  await vi.waitFor(() => expect(seen('rows')).not.toHaveLength(0))
-  const before = seen('rows').length
-  client.look(view({ first: 20, count: 40 }))
-  // Synchronously: from the cache, with holes.
-  expect(seen('rows')).toHaveLength(before + 1)
-  const cached = lastWindow(seen('rows'))
-  expect([cached.has(20), cached.has(39), cached.has(40)]).toEqual([true, true, false])
-  await vi.waitFor(() => expect(lastWindow(seen('rows')).has(59)).toBe(true))
+test('asks no faster than it is answered, and for what is wanted by then', async () => {
+  const { core, client, seen } = await connect()
+  for (let first = 0; first <= 500; first += 100) client.look(view({ first }))
+  await vi.waitFor(() => expect(lastWindow(seen('rows')).first).toBe(500))
+  const asked = core.asked.flatMap((message) => (message.type === 'view' ? [message.first] : []))
+  expect(asked).toEqual([0, 500])
+})
 
-  const count = seen('rows').length
-  client.look(view({ first: 20, count: 40, filter: 'errors' }))
-  expect(seen('rows')).toHaveLength(count)
-  await vi.waitFor(() => expect(lastWindow(seen('rows')).shown).toBe(100))
-  expect(lastWindow(seen('rows')).rowId(0)).toBe(200)
+test('another filter does not wait for an answer, and what was asked before it is not shown', async () => {
+  const { core, client, seen } = await connect()
+  client.look(view({ first: 100 }))
+  client.look(view({ query: 2, filter: 'errors' }))
+  await vi.waitFor(() => expect(seen('rows')).not.toHaveLength(0))
+  expect(core.asked.filter(({ type }) => type === 'view')).toHaveLength(2)
+  expect(seen('rows').map((frame) => frame.view.query)).toEqual([2])
+  expect(lastWindow(seen('rows')).rowId(1)).toBe(10)
 })
 
 test('a detail comes with its bytes, and only the one asked for last', async () => {
@@ -93,13 +92,13 @@ test('rates come from the ticks', async () => {
 
 test('comes back by itself after the connection was lost, with the same view', async () => {
   const { core, client, seen } = await connect()
-  client.look(view({ first: 100 }))
+  client.look(view({ first: 100, anchor: { row: 110 as RowId, index: 110 } }))
   await vi.waitFor(() => expect(seen('rows')).not.toHaveLength(0))
   core.disconnect()
   await vi.waitFor(() => expect(seen('connection').at(-1)!.state.kind).toBe('lost'))
   const before = seen('rows').length
   client.reconnect()
   await vi.waitFor(() => expect(seen('rows').length).toBeGreaterThan(before))
-  expect(core.asked.at(-1)).toMatchObject({ type: 'view', first: 100 })
+  expect(core.asked.at(-1)).toMatchObject({ type: 'view', first: 100, anchor: null })
   expect(seen('connection').at(-1)!.state.kind).toBe('open')
 })

@@ -24,9 +24,14 @@ import {
   WINDOW_HEADER_BYTES,
   WINDOW_MAGIC,
   WIRE_VERSION,
+  WindowFlags,
 } from '../../src/protocol/wire.ts'
 
 const TICKS_PER_SECOND = 1e7
+/** As src/server/connection.ts has them. */
+const BEAT_MS = 50
+const BEATS_PER_TICK = 2
+const BEATS_PER_REPLACED_WINDOW = 5
 const PROCESSES = ['', 'msedge.exe', 'sqlservr.exe', 'svchost.exe', 'chrome.exe', 'node.exe', 'System']
 const DETAILS = [
   '',
@@ -122,7 +127,7 @@ export interface FakeCoreOptions {
   rate?: number
   drivers?: string[]
   running?: boolean
-  /** Lets time pass by itself. */
+  /** Lets time pass by itself, and sends in the real core's rhythm. */
   live?: boolean
 }
 
@@ -166,7 +171,7 @@ export async function startFakeCore(options: FakeCoreOptions = {}): Promise<Fake
       const message = JSON.parse(String(data)) as ClientMessage
       asked.push(message)
       client.take(message)
-      for (const other of clients.values()) other.show()
+      if (!options.live) for (const other of clients.values()) other.show()
     })
     socket.on('close', () => clients.delete(socket))
   })
@@ -174,7 +179,13 @@ export async function startFakeCore(options: FakeCoreOptions = {}): Promise<Fake
     machine.advance(seconds)
     for (const client of clients.values()) client.show()
   }
-  const timer = options.live ? setInterval(() => advance(0.1), 100) : undefined
+  let beats = 0
+  const beat = () => {
+    machine.advance(BEAT_MS / 1000)
+    beats++
+    for (const client of clients.values()) client.beat(beats)
+  }
+  const timer = options.live ? setInterval(beat, BEAT_MS) : undefined
   await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve))
   const { port: actual } = http.address() as AddressInfo
   return {
@@ -403,6 +414,7 @@ function latencyOf(row: number): number {
 class Client {
   private view: Extract<ClientMessage, { type: 'view' }> | null = null
   private viewStamp = 0
+  private sentStamp = 0
   private filter = ''
 
   constructor(
@@ -483,21 +495,52 @@ class Client {
 
   show(): void {
     this.send({ type: 'tick', tick: this.machine.tick(this.shown) })
-    if (this.view) this.socket.send(this.window())
+    if (this.view) this.sendWindow()
+  }
+
+  beat(number: number): void {
+    if (number % BEATS_PER_TICK === 0) this.send({ type: 'tick', tick: this.machine.tick(this.shown) })
+    if (!this.view) return
+    const isAnswer = this.sentStamp !== this.viewStamp
+    if (isAnswer || (this.view.follow && number % BEATS_PER_REPLACED_WINDOW === 0)) this.sendWindow()
+    else if (!this.view.follow && this.machine.running) this.sendHeader()
+  }
+
+  /** Rows that are looked at stay the same while others come. */
+  private sendHeader(): void {
+    const header = this.window().slice(0, WINDOW_HEADER_BYTES)
+    new Uint32Array(header)[6]! |= WindowFlags.SameRows
+    this.socket.send(header)
+  }
+
+  private sendWindow(): void {
+    this.socket.send(this.window())
+    this.sentStamp = this.viewStamp
   }
 
   private get shown(): number {
     return { '': this.machine.rows, errors: Math.floor(this.machine.rows / 10), none: 0 }[this.filter] ?? 0
   }
 
+  private placeOf(row: number): { index: number; isIn: boolean } {
+    if (this.filter === 'none') return { index: 0, isIn: false }
+    const every = this.filter === 'errors' ? 10 : 1
+    return { index: Math.floor(row / every), isIn: row % every === 0 }
+  }
+
   private window(): ArrayBuffer {
     const { machine, shown } = this
     const asked = this.view!
-    const first = asked.follow ? Math.max(0, shown - asked.count) : Math.min(asked.first, shown)
+    const anchor = asked.anchor && this.placeOf(asked.anchor.row)
+    const moved = asked.anchor && anchor ? anchor.index - asked.anchor.index : 0
+    const first = asked.follow
+      ? Math.max(0, shown - asked.count)
+      : Math.min(Math.max(0, asked.first + moved), shown)
     const count = Math.min(asked.count, shown - first)
     const buffer = new ArrayBuffer(WINDOW_HEADER_BYTES + count * ROW_BYTES)
     const view = new DataView(buffer)
-    const header = [WINDOW_MAGIC, count, first, shown, this.viewStamp]
+    const flags = WindowFlags.Complete | (anchor?.isIn ? WindowFlags.Anchored : 0)
+    const header = [WINDOW_MAGIC, count, first, shown, this.viewStamp, anchor?.index ?? 0, flags]
     for (const [i, value] of header.entries()) view.setUint32(i * 4, value, true)
     for (let i = 0; i < count; i++) {
       const row = (first + i) * (this.filter === 'errors' ? 10 : 1)

@@ -83,6 +83,23 @@ describe('columns', () => {
   })
 })
 
+test('what follows the hand draws in the next frame, and the others wait, but not for ever', () => {
+  const frames: (() => void)[] = []
+  const turns = new Turns((callback) => frames.push(callback))
+  const drawn: string[] = []
+  const chart = () => drawn.push('chart')
+  const grid = () => {
+    drawn.push('grid')
+    turns.markFirst(grid)
+  }
+  turns.mark(chart)
+  turns.markFirst(grid)
+  for (let frame = 0; frame < 5; frame++) frames.shift()!()
+  expect(drawn).toEqual(new Array(5).fill('grid'))
+  for (let frame = 0; frame < 5; frame++) frames.shift()!()
+  expect(drawn.filter((view) => view === 'chart')).toHaveLength(1)
+})
+
 test('live views draw one per frame, and once for many changes', () => {
   const frames: (() => void)[] = []
   const turns = new Turns((callback) => frames.push(callback))

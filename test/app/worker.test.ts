@@ -1,14 +1,20 @@
 // worker.test.ts: what the worker makes of the wire: windows, cached rows, rates, latencies.
 
 import { describe, expect, test } from 'vitest'
-import { RowWindow } from '../../app/rows/row-window.ts'
+import { RowWindow, windowStamp } from '../../app/rows/row-window.ts'
 import { Bins } from '../../app/worker/bins.ts'
 import { bucketBegin, percentile } from '../../app/worker/latency.ts'
 import { Metrics } from '../../app/worker/metrics.ts'
-import { RowCache } from '../../app/worker/row-cache.ts'
-import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
+import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
 import { LATENCY_BUCKETS, MAJOR_FUNCTION_COUNT, RequestFlags } from '../../src/protocol/layout.ts'
-import { ROW_BYTES, RowState, type Tick, WINDOW_HEADER_BYTES, WINDOW_MAGIC } from '../../src/protocol/wire.ts'
+import {
+  ROW_BYTES,
+  RowState,
+  type Tick,
+  WINDOW_HEADER_BYTES,
+  WINDOW_MAGIC,
+  WindowFlags,
+} from '../../src/protocol/wire.ts'
 
 /** A frame by the offsets that wire.ts draws, written independently of the reader. */
 function frame(first: number, rowIds: number[], shown = 1000, stamp = 1): ArrayBuffer {
@@ -39,7 +45,7 @@ describe('RowWindow', () => {
     view.setUint32(at + 76, RowState.Unseen, true)
 
     const window = RowWindow.decode(buffer)
-    expect([window.first, window.count, window.shown, window.viewStamp]).toEqual([40, 2, 99, 3])
+    expect([window.first, window.count, window.shown, windowStamp(buffer)]).toEqual([40, 2, 99, 3])
     expect(window.rowId(0)).toBe(7)
     expect({
       rowId: window.rowId(1),
@@ -82,34 +88,23 @@ describe('RowWindow', () => {
     })
   })
 
+  test('a header alone puts the rows of the window before in another place', () => {
+    const before = RowWindow.decode(frame(40, [7, 8], 99))
+    const header = frame(30, [], 120)
+    new Uint32Array(header).set([2], 1)
+    new Uint32Array(header).set([WindowFlags.SameRows | WindowFlags.Complete], 6)
+    const window = RowWindow.decode(header, before)
+    expect([window.first, window.count, window.shown, window.isComplete]).toEqual([30, 2, 120, true])
+    expect([window.indexOf(7 as RowId), window.indexOf(8 as RowId), window.indexOf(9 as RowId)]).toEqual([
+      30, 31, -1,
+    ])
+    expect(() => RowWindow.decode(header)).toThrow('0 bytes for 2 rows')
+  })
+
   test('refuses what is not a window', () => {
     expect(() => RowWindow.decode(new ArrayBuffer(8))).toThrow('header')
     expect(() => RowWindow.decode(new ArrayBuffer(WINDOW_HEADER_BYTES))).toThrow('magic')
     expect(() => RowWindow.decode(frame(0, [1, 2]).slice(0, -8))).toThrow('bytes for 2 rows')
-  })
-})
-
-describe('RowCache', () => {
-  test('joins windows, leaves holes where nothing is known, and prefers the newest', () => {
-    const cache = new RowCache()
-    cache.add(RowWindow.decode(frame(10, range(10, 10))))
-    cache.add(RowWindow.decode(frame(25, range(25, 10))))
-    cache.add(RowWindow.decode(frame(15, range(1015, 2))))
-    const window = cache.assemble(8, 20)!
-    expect(window.first).toBe(8)
-    expect(range(8, 20).filter((index) => window.has(index))).toEqual([...range(10, 10), 25, 26, 27])
-    expect(window.rowId(14 - 8)).toBe(14)
-    expect(window.rowId(15 - 8)).toBe(1015)
-  })
-
-  test('ends at the end of the view, and has nothing for rows it never saw', () => {
-    const cache = new RowCache()
-    expect(cache.assemble(0, 10)).toBeNull()
-    cache.add(RowWindow.decode(frame(90, range(90, 10), 100)))
-    expect(cache.assemble(95, 50)!.count).toBe(5)
-    expect(cache.assemble(0, 50)).toBeNull()
-    cache.clear()
-    expect(cache.assemble(90, 5)).toBeNull()
   })
 })
 

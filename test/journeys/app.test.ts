@@ -219,7 +219,11 @@ function rows(page: Page): Promise<Record<string, string>[]> {
     const titles = [...document.querySelectorAll('[role=columnheader] button span:first-child')].map(
       (title) => title.textContent ?? '',
     )
-    return [...document.querySelectorAll('.row:not(.void, .waiting)')].map((row) =>
+    // From top to bottom: a row that is scrolled out at one end comes in again at the other.
+    const place = (row: Element) => Number(row.getAttribute('aria-rowindex'))
+    const rows = [...document.querySelectorAll('.row:not(.void, .waiting)')]
+    rows.sort((a, b) => place(a) - place(b))
+    return rows.map((row) =>
       Object.fromEntries([...row.children].map((cell, i) => [titles[i]!, cell.textContent ?? ''])),
     )
   })
