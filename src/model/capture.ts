@@ -45,10 +45,12 @@ import {
 } from './chunk.ts'
 import { StringDictionary } from './dictionary.ts'
 import { compileFilter } from './filter/compile.ts'
+import { evaluate } from './filter/filter.ts'
 import { Memory } from './memory.ts'
 import { PairingTable } from './pairing.ts'
 import { ProcessNames } from './processes.ts'
 import { Request } from './request.ts'
+import { portableScan, type Scan } from './scan.ts'
 import { type FunctionStatistics, Statistics } from './statistics.ts'
 import { View } from './view.ts'
 
@@ -61,6 +63,8 @@ export interface CaptureOptions {
   anchorTicks: Ticks
   /** Milliseconds since 1970, UTC, at `anchorTicks`. */
   anchorUtcMs: number
+  /** Native loops of filters, where there are some. */
+  scan?: Scan
 }
 
 export interface KnownProcess {
@@ -147,9 +151,11 @@ export class Capture {
   readonly #statistics: Statistics
   #budgetBytes: number
   #ended = false
+  readonly scan: Scan
 
   constructor(readonly options: CaptureOptions) {
     this.#budgetBytes = options.budgetBytes
+    this.scan = options.scan ?? portableScan
     const counts = this.#memory.put(CapturePart.counts, 8 * Count.width)
     this.#counts = new Float64Array(counts.buffer)
     this.#counts[Count.stamp] = 1
@@ -581,13 +587,12 @@ export class Capture {
    */
   *requests(filterText: string): Generator<Request> {
     const filter = compileFilter(filterText, this)
-    const matches = new Uint8Array(CHUNK_ROWS)
+    const bits = new Uint32Array(CHUNK_ROWS / 32)
     for (const chunk of [...this.chunks]) {
-      filter.open(chunk)
-      filter.match(0, chunk.rows, matches)
+      evaluate(filter, filter.open(chunk), 0, chunk.rows, bits)
       const request = new Request(this, chunk, 0)
       for (let i = 0; i < chunk.rows; i++) {
-        if (matches[i] === 0) continue
+        if (((bits[i >> 5] >>> (i & 31)) & 1) === 0) continue
         request.at = i
         yield request
       }

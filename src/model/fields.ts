@@ -11,8 +11,19 @@ import type { FunctionIndex } from '../protocol/ids.ts'
 import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import type { Capture } from './capture.ts'
-import { Caller, type Chunk, Extra, Irp, Kind, Outcome, Place, WIDE } from './chunk.ts'
-import type { QuantityColumn } from './column.ts'
+import {
+  Caller,
+  type Chunk,
+  ChunkState,
+  Extra,
+  Irp,
+  Kind,
+  Outcome,
+  Place,
+  START_MISSING,
+  WIDE,
+} from './chunk.ts'
+import { LARGE, type QuantityColumn } from './column.ts'
 
 export type FieldType =
   | 'integer'
@@ -46,12 +57,32 @@ export interface EntrySource {
   value(words: Uint32Array, at: number, capture: Capture): Value
 }
 
+/** A column as it lies in memory: a cell up to `top` stands for `offset + cell`. */
+export interface Narrow {
+  cells: Uint16Array | Uint32Array
+  offset: number
+  top: number
+  /** Cell `top + 1 + code` stands for this value: two words, low and high. Other cells above `top`: absent. */
+  large?: { readonly size: number; readonly entries: Uint32Array }
+}
+
 export interface ColumnSource {
   in: 'column'
   /** Writes the values of `count` rows from `first` on; NaN = absent. */
   fill(chunk: Chunk, first: number, count: number, out: Float64Array): void
   /** The value itself where a double may not hold it. */
   exact?(chunk: Chunk, row: number): bigint | number
+
+  // What a filter may use instead, so as not to look at each row's value.
+
+  /** No value in the chunk is less or more; `anyAbsent`: some may be absent. */
+  extremes?(chunk: Chunk): { least: number; most: number; anyAbsent: boolean }
+  /** The cells that hold the values; null where this chunk's do not tell all. */
+  narrow?(chunk: Chunk): Narrow | null
+  /** The value is absent, whatever its cell says, unless this is true. */
+  present?: EntrySource
+  /** The value is that of the former or, where that is null, that of the latter. */
+  either?: readonly [former: EntrySource, latter: EntrySource]
 }
 
 export interface PayloadSource {
@@ -81,6 +112,10 @@ function quantity(pick: (chunk: Chunk) => QuantityColumn): ColumnSource {
   return {
     in: 'column',
     fill: (chunk, first, count, out) => pick(chunk).fill(first, count, out),
+    narrow(chunk) {
+      const { cells, large } = pick(chunk)
+      return { cells, offset: 0, top: LARGE - 1, large }
+    },
   }
 }
 
@@ -114,7 +149,13 @@ function endFlag(flag: number): EntrySource {
 
 /** Set at either side: the start speaks of the input, the end of the output. */
 function eitherFlag(flag: number): ColumnSource {
-  return column((chunk, row) => ((rowFlags(chunk, row) & flag) === 0 ? 0 : 1))
+  return {
+    ...column((chunk, row) => ((rowFlags(chunk, row) & flag) === 0 ? 0 : 1)),
+    either: [
+      { in: 'kind', value: (words, at) => (words[at + Kind.flags] & flag) !== 0 || null },
+      { in: 'outcome', value: (words, at) => (words[at + Outcome.flags] & flag) !== 0 },
+    ],
+  }
 }
 
 /** RequestFlags of start and end together. */
@@ -131,13 +172,27 @@ export const fields: readonly Field[] = [
     name: 'row',
     type: 'integer',
     doc: 'Number of the row since the capture began',
-    source: column((chunk, row) => chunk.first + row),
+    source: {
+      ...column((chunk, row) => chunk.first + row),
+      extremes: (chunk) => ({ least: chunk.first, most: chunk.first + chunk.rows - 1, anyAbsent: false }),
+    },
   },
   {
     name: 'time',
     type: 'instant',
     doc: 'When the request arrived, UTC: time > "2026-11-22T14:00:00"',
-    source: column((chunk, row) => chunk.arrival(row)),
+    source: {
+      ...column((chunk, row) => chunk.arrival(row)),
+      extremes: ({ state }) => ({
+        least: state[ChunkState.minArrival],
+        most: state[ChunkState.maxArrival],
+        anyAbsent: false,
+      }),
+      narrow({ state, arrivalLow }) {
+        if (state[ChunkState.spread] !== 0) return null
+        return { cells: arrivalLow, offset: state[ChunkState.base], top: 0xffffffff }
+      },
+    },
   },
   {
     name: 'driver',
@@ -218,7 +273,16 @@ export const fields: readonly Field[] = [
     name: 'state',
     type: 'state',
     doc: 'in_flight, done, unseen (returned without a completion that could be seen), end_lost or start_lost',
-    source: column((chunk, row) => chunk.stateOf(row)),
+    source: {
+      ...column((chunk, row) => chunk.stateOf(row)),
+      either: [
+        {
+          in: 'kind',
+          value: (words, at) => ((words[at + Kind.call] & START_MISSING) !== 0 ? RowState.StartLost : null),
+        },
+        { in: 'outcome', value: (words, at) => words[at + Outcome.state] },
+      ],
+    },
   },
   {
     name: 'status',
@@ -251,6 +315,13 @@ export const fields: readonly Field[] = [
           out[i] = ticks === WIDE ? chunk.latencyOf(first + i) : ticks
         }
       },
+      extremes: ({ state }) => ({
+        least: state[ChunkState.minLatency],
+        most: state[ChunkState.maxLatency],
+        anyAbsent: true,
+      }),
+      narrow: ({ latency, wideLatency }) =>
+        wideLatency.size > 0 ? null : { cells: latency, offset: 0, top: WIDE - 1 },
     },
   },
   {
@@ -267,6 +338,8 @@ export const fields: readonly Field[] = [
         }
       },
       exact: (chunk, row) => chunk.information.exact(row),
+      narrow: quantity((chunk) => chunk.information).narrow!,
+      present: { in: 'outcome', value: hasStatus },
     },
   },
   {

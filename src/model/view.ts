@@ -1,8 +1,8 @@
 // view.ts: what one grid shows of a capture: its rows through a filter, in an order.
 //
-// A view follows its capture: `advance` evaluates blocks of rows that are new or have changed since, a bounded
-// number per call, so that a new filter over many rows and the taking in of records share one thread fairly. What a
-// filter let through is a bit per row. Without filter and order there is nothing to keep: the view is the capture.
+// A view follows its capture: `advance` evaluates what is new or has changed since, as long as the caller has time for
+// it, so that a new filter over many rows and the taking in of records share one thread fairly. What a filter let
+// through is a bit per row. Without filter and order there is nothing to keep: the view is the capture.
 
 import type { RowId } from '../protocol/ids.ts'
 import { MAJOR_FUNCTION_COUNT } from '../protocol/layout.ts'
@@ -10,7 +10,6 @@ import { ROW_BYTES, type Sort, WINDOW_HEADER_BYTES, WINDOW_MAGIC } from '../prot
 import type { Capture } from './capture.ts'
 import {
   BLOCK_ROWS,
-  BLOCK_SHIFT,
   Caller,
   CHUNK_ROWS,
   CHUNK_SHIFT,
@@ -20,68 +19,11 @@ import {
   Outcome,
 } from './chunk.ts'
 import { fieldNamed, rowFlags } from './fields.ts'
-import { compileFilter, type Filter } from './filter/compile.ts'
+import { compileFilter } from './filter/compile.ts'
 import { FilterError } from './filter/error.ts'
+import { evaluate, type Filter } from './filter/filter.ts'
 import { Order } from './order.ts'
-
-const BLOCKS_PER_CHUNK = CHUNK_ROWS / BLOCK_ROWS
-/** A quarter of a million rows: a few milliseconds for an ordinary filter. */
-const BLOCKS_PER_ADVANCE = 256
-/** Each piece costs an order a pass over all that it holds already: few and large ones are quicker. */
-const BLOCKS_PER_ORDERED_ADVANCE = 2048
-
-/** Which rows of a chunk passed, as of a stamp. */
-class Passed {
-  seen = 0
-  count = 0
-  readonly bits = new Uint32Array(CHUNK_ROWS / 32)
-  readonly perBlock = new Uint16Array(BLOCKS_PER_CHUNK)
-  constructor(readonly chunk: Chunk) {}
-
-  setBlock(block: number, matches: Uint8Array, rows: number): void {
-    let passing = 0
-    const from = (block * BLOCK_ROWS) / 32
-    this.bits.fill(0, from, from + BLOCK_ROWS / 32)
-    for (let i = 0; i < rows; i++) {
-      if (matches[i] === 0) continue
-      this.bits[from + (i >> 5)] |= 1 << (i & 31)
-      passing++
-    }
-    this.count += passing - this.perBlock[block]
-    this.perBlock[block] = passing
-  }
-
-  has(row: number): boolean {
-    return ((this.bits[row >> 5] >>> (row & 31)) & 1) === 1
-  }
-
-  /** The row that `index` rows passed before. */
-  select(index: number): number {
-    let left = index
-    let block = 0
-    while (left >= this.perBlock[block]) left -= this.perBlock[block++]
-    for (let row = block * BLOCK_ROWS; ; row++) {
-      if (this.has(row) && left-- === 0) return row
-    }
-  }
-
-  /** How many rows before `row` passed. */
-  rank(row: number): number {
-    let before = 0
-    const block = row >> BLOCK_SHIFT
-    for (let i = 0; i < block; i++) before += this.perBlock[i]
-    for (let i = block * BLOCK_ROWS; i < row; i++) if (this.has(i)) before++
-    return before
-  }
-
-  /** Writes the rows of a block that passed to `out`, from `at` on; returns where they end. */
-  rowsOfBlock(block: number, out: Uint16Array, at: number): number {
-    let to = at
-    for (let row = block * BLOCK_ROWS; row < (block + 1) * BLOCK_ROWS; row++)
-      if (this.has(row)) out[to++] = row
-    return to
-  }
-}
+import { Passed } from './passed.ts'
 
 export class View {
   readonly #filter: Filter
@@ -90,12 +32,13 @@ export class View {
   readonly #passed: Passed[] = []
   /** Rows before each of `#passed`, and after the last. */
   #before = new Float64Array(1)
-  readonly #matches = new Uint8Array(BLOCK_ROWS)
   readonly #rows = new Uint16Array(CHUNK_ROWS)
   readonly #isWhole: boolean
   #seenStamp = 0
   #firstRow = 0
   #endRow = 0
+  /** First row of the chunk that `advance` had no time for. */
+  #stoppedAt = 0
   #complete = false
 
   /** Throws FilterError for a filter that cannot be understood or a field that cannot be sorted by. */
@@ -120,8 +63,11 @@ export class View {
     return this.#complete && this.#seenStamp === this.capture.stamp
   }
 
-  /** Takes in what changed in the capture, a bounded piece per call; true if the view may look different now. */
-  advance(): boolean {
+  /**
+   * Takes in what changed in the capture, chunk by chunk, as long as it `mayGoOn`; true if the view may look different
+   * now. What is left is for the next call.
+   */
+  advance(mayGoOn: () => boolean): boolean {
     const { capture } = this
     if (this.complete) return false
     this.#seenStamp = capture.stamp
@@ -131,10 +77,10 @@ export class View {
       this.#complete = true
       return true
     }
-    return this.#evaluate()
+    return this.#evaluate(mayGoOn)
   }
 
-  #evaluate(): boolean {
+  #evaluate(mayGoOn: () => boolean): boolean {
     const { chunks } = this.capture
     let changed = false
     while (
@@ -142,60 +88,70 @@ export class View {
       (chunks.length === 0 || this.#passed[0].chunk.first < chunks[0].first)
     ) {
       this.#passed.shift()
+      this.#order?.shift()
       changed = true
     }
-    for (let i = this.#passed.length; i < chunks.length; i++) this.#passed.push(new Passed(chunks[i]))
-
-    const stale = new Set<number>()
-    const fresh: { chunk: Chunk; rows: Uint16Array }[] = []
-    let left = this.#order ? BLOCKS_PER_ORDERED_ADVANCE : BLOCKS_PER_ADVANCE
     this.#complete = true
-    for (const passed of this.#passed) {
-      if (passed.seen === passed.chunk.lastChange) continue
-      if (left <= 0) {
+    // On from where the last call stopped: else chunks that change all the time would keep it from the others.
+    const start = Math.max(0, this.#placeOf(this.#stoppedAt))
+    this.#stoppedAt = 0
+    for (let i = 0; i < chunks.length; i++) {
+      const place = (start + i) % chunks.length
+      const chunk = chunks[place]
+      if (place === this.#passed.length) this.#passed.push(new Passed(chunk))
+      if (this.#passed[place].seen === chunk.lastChange) continue
+      if (changed && !mayGoOn()) {
         this.#complete = false
+        this.#stoppedAt = chunk.first
         break
       }
-      left -= this.#evaluateChunk(passed, stale, fresh)
+      this.#evaluateChunk(place)
       changed = true
     }
     if (!changed) return false
-    this.#order?.update(this.#firstRow, (block) => stale.has(block), fresh)
     this.#before = new Float64Array(this.#passed.length + 1)
     for (let i = 0; i < this.#passed.length; i++)
       this.#before[i + 1] = this.#before[i] + this.#passed[i].count
     return true
   }
 
-  /** Returns how many blocks it looked at. */
-  #evaluateChunk(passed: Passed, stale: Set<number>, fresh: { chunk: Chunk; rows: Uint16Array }[]): number {
+  /** Looks at the blocks that have changed, those that lie side by side at once. */
+  #evaluateChunk(place: number): void {
+    const passed = this.#passed[place]
     const { chunk } = passed
-    const matches = this.#matches
-    const blocks = Math.ceil(chunk.rows / BLOCK_ROWS)
-    const rows = this.#rows
-    let found = 0
-    let looked = 0
-    this.#filter.open(chunk)
+    const { changed, rows } = chunk
+    const verdict = this.#filter.open(chunk)
+    const blocks = Math.ceil(rows / BLOCK_ROWS)
     for (let block = 0; block < blocks; block++) {
-      if (chunk.changed[block] <= passed.seen) continue
+      if (changed[block] <= passed.seen) continue
       const first = block * BLOCK_ROWS
-      const count = Math.min(BLOCK_ROWS, chunk.rows - first)
-      this.#filter.match(first, count, matches)
-      passed.setBlock(block, matches, count)
-      looked++
-      if (!this.#order) continue
-      stale.add((chunk.first + first) >> BLOCK_SHIFT)
-      found = passed.rowsOfBlock(block, rows, found)
+      while (block < blocks && changed[block] > passed.seen) block++
+      const count = Math.min(block * BLOCK_ROWS, rows) - first
+      evaluate(this.#filter, verdict, first, count, passed.bits)
+      passed.recount(first, count)
     }
-    if (this.#order) fresh.push({ chunk, rows: rows.slice(0, found) })
     passed.seen = chunk.lastChange
-    return looked
+    this.#order?.set(place, chunk, this.#rows.subarray(0, passed.rows(this.#rows)))
   }
 
-  /** The row at an index of the view. */
-  #row(index: number): number {
-    if (this.#isWhole) return this.#firstRow + index
-    if (this.#order) return this.#order.row(index)
+  /** The rows at indices `first .. first + count` of the view. */
+  #rowsAt(first: number, count: number): number[] {
+    if (this.#order) return this.#order.rows(first, count)
+    const rows: number[] = []
+    if (this.#isWhole) {
+      for (let i = 0; i < count; i++) rows.push(this.#firstRow + first + i)
+      return rows
+    }
+    let place = this.#placeAt(first)
+    for (let index = first; index < first + count; index++) {
+      while (index >= this.#before[place + 1]) place++
+      rows.push(this.#passed[place].chunk.first + this.#passed[place].select(index - this.#before[place]))
+    }
+    return rows
+  }
+
+  /** Which chunk the row at an index is in. */
+  #placeAt(index: number): number {
     let low = 0
     let high = this.#passed.length - 1
     while (low < high) {
@@ -203,18 +159,17 @@ export class View {
       if (this.#before[middle] <= index) low = middle
       else high = middle - 1
     }
-    return this.#passed[low].chunk.first + this.#passed[low].select(index - this.#before[low])
+    return low
   }
 
   /** Where a row stands in the view, or -1. */
   indexOf(row: RowId): number {
     if (row < this.#firstRow || row >= this.#endRow) return -1
     if (this.#isWhole) return row - this.#firstRow
-    if (this.#order) return this.#order.indexOf(row)
-    const number = (row >> CHUNK_SHIFT) - (this.#firstRow >> CHUNK_SHIFT)
-    const passed = this.#passed[number]
     const within = row & (CHUNK_ROWS - 1)
-    return passed?.has(within) ? this.#before[number] + passed.rank(within) : -1
+    const place = this.#placeOf(row)
+    if (this.#order) return this.#order.indexOf(place, within)
+    return this.#passed[place]?.has(within) ? this.#rank(row) : -1
   }
 
   /**
@@ -231,9 +186,14 @@ export class View {
 
   /** How many rows before `row` passed. */
   #rank(row: number): number {
-    const number = (row >> CHUNK_SHIFT) - (this.#firstRow >> CHUNK_SHIFT)
-    const passed = this.#passed[number]
-    return passed ? this.#before[number] + passed.rank(row & (CHUNK_ROWS - 1)) : this.shown
+    const place = this.#placeOf(row)
+    const passed = this.#passed[place]
+    return passed ? this.#before[place] + passed.rank(row & (CHUNK_ROWS - 1)) : this.shown
+  }
+
+  /** Which chunk a row is in. A capture may have had more rows than 32 bits can count. */
+  #placeOf(row: number): number {
+    return (row - this.#firstRow) >> CHUNK_SHIFT
   }
 
   /**
@@ -248,8 +208,7 @@ export class View {
     words[2] = first
     words[3] = this.shown
     let written = 0
-    for (let i = 0; i < rows; i++) {
-      const row = this.#row(first + i)
+    for (const row of this.#rowsAt(first, rows)) {
       const chunk = this.capture.chunkOf(row)
       // Rows may have left since the last `advance`; those behind them stay in place, so the window is cut here.
       if (chunk) writeRow(frame, written++, chunk, row - chunk.first)

@@ -12,6 +12,7 @@ import {
   type ClientMessage,
   ROW_BYTES,
   type ServerMessage,
+  type Sort,
   type Tick,
   type ViewRequest,
   WINDOW_HEADER_BYTES,
@@ -25,6 +26,11 @@ const WINDOW_INTERVAL_MS = 50
 const TICK_EVERY = 2
 /** Rows of which none stays are unreadable however soon they come: they come this often. */
 const REPLACED_INTERVAL_MS = 250
+/** How long a view may keep the thread from taking in records. */
+const TURN_MS = 4
+/** How long the rows before stay while a new filter, or order, has not got to what is asked for. */
+const HOLD_MS = 300
+const HOLD_SORTED_MS = 2000
 const MAX_BUFFERED_BYTES = 1 << 20
 const WINDOW_FLAGS = 24
 const ROW_PROCESS = 64
@@ -40,7 +46,12 @@ class Connection {
   #version: string
   #greeted = false
   #capture: Capture
+  /** What is shown, and what was asked for since but takes a moment. */
   #view: View
+  #next: View | null = null
+  #nextSince = 0
+  /** Whether the view has caught up with the capture once. */
+  #settled = false
   #asked: ViewRequest = { filter: '', sort: null, first: 0, count: 0, follow: false, anchor: null }
   /** Where the anchor stood when it was last seen. */
   #anchorIndex = 0
@@ -147,37 +158,65 @@ class Connection {
     this.#viewStamp++
     this.#viewDirty = true
     this.#anchorIndex = request.anchor?.index ?? 0
-    const sameQuery =
-      this.#view.filter === request.filter && JSON.stringify(this.#view.sort) === JSON.stringify(request.sort)
-    if (!sameQuery) {
-      try {
-        this.#view = this.#capture.view(request.filter, request.sort)
-      } catch (error) {
-        if (!(error instanceof FilterError)) throw error
-        const { start, end } = error
-        this.#send({ type: 'filterError', filter: request.filter, message: error.message, start, end })
-        const { filter, sort } = this.#view
-        this.#asked = { ...request, filter, sort }
-        return
-      }
+    try {
+      this.#query(request.filter, request.sort)
+      this.#asked = request
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error
+      const { start, end } = error
+      this.#send({ type: 'filterError', filter: request.filter, message: error.message, start, end })
+      const { filter, sort } = this.#next ?? this.#view
+      this.#asked = { ...request, filter, sort }
     }
-    this.#asked = request
     this.#advance()
     // At once if there is an answer, unless another was just given: a page that scrolls asks as fast as it is answered.
     const isDue = performance.now() >= this.#sentAtMs + WINDOW_INTERVAL_MS
-    if (isDue && this.#view.complete && this.#keepsUp) this.#sendWindow()
+    if (isDue && !this.#next && this.#view.complete && this.#keepsUp) this.#sendWindow()
   }
 
-  /** Lets the view catch up, a piece per turn of the event loop. */
+  /** Whatever was asked for before and has not come is given up. */
+  #query(filter: string, sort: Sort | null): void {
+    const isOf = (view: View) => view.filter === filter && JSON.stringify(view.sort) === JSON.stringify(sort)
+    if (isOf(this.#next ?? this.#view)) return
+    this.#next = isOf(this.#view) ? null : this.#capture.view(filter, sort)
+    this.#nextSince = performance.now()
+    this.#settled = false
+  }
+
+  /**
+   * Lets the view catch up, a few milliseconds per turn of the event loop: without a pause at first, then for a quarter
+   * of the time at most, however much changes.
+   */
   #advance(): void {
     if (this.#advancing || this.#socket.readyState !== this.#socket.OPEN) return
-    if (this.#view.advance()) this.#viewDirty = true
-    if (this.#view.complete) return
+    const view = this.#next ?? this.#view
+    const end = performance.now() + TURN_MS
+    const changed = view.advance(() => performance.now() < end)
+    if (this.#next && this.#isReady(this.#next)) {
+      this.#view = this.#next
+      this.#next = null
+    }
+    if (changed && view === this.#view) this.#viewDirty = true
+    if (view.complete) {
+      this.#settled = true
+      return
+    }
     this.#advancing = true
-    setImmediate(() => {
+    const again = () => {
       this.#advancing = false
       this.#advance()
-    })
+    }
+    if (this.#settled) setTimeout(again, 3 * TURN_MS)
+    else setImmediate(again)
+  }
+
+  /** Whether to show a new view in place of the one before. Half an order would jump about. */
+  #isReady(view: View): boolean {
+    if (view.complete) return true
+    const { sort, anchor, follow, first, count } = this.#asked
+    const waited = performance.now() - this.#nextSince
+    if (sort) return waited > HOLD_SORTED_MS
+    return waited > HOLD_MS || (!anchor && !follow && view.shown >= first + count)
   }
 
   get #keepsUp(): boolean {
@@ -197,6 +236,8 @@ class Connection {
     if (this.#capture === this.#subject.capture) return
     this.#capture = this.#subject.capture
     this.#view = this.#capture.view(this.#asked.filter, this.#asked.sort)
+    this.#next = null
+    this.#settled = false
     this.#viewDirty = true
     this.#sentDrivers.clear()
     this.#sentProcesses.clear()
@@ -208,7 +249,10 @@ class Connection {
     this.#viewDirty = false
     const { count, follow } = this.#asked
     const { first, anchored } = this.#anchoredFirst()
-    const flags = (this.#view.complete ? WindowFlags.Complete : 0) | (anchored ? WindowFlags.Anchored : 0)
+    const flags =
+      (this.#next === null && this.#view.complete ? WindowFlags.Complete : 0) |
+      (anchored ? WindowFlags.Anchored : 0) |
+      (this.#next ? WindowFlags.Earlier : 0)
     const frame = this.#view.writeWindow(follow ? Math.max(0, this.#view.shown - count) : first, count)
     const words = new Uint32Array(frame.buffer, frame.byteOffset, WINDOW_HEADER_BYTES / 4)
     words[4] = this.#viewStamp

@@ -123,7 +123,7 @@ function size(capture: Capture, resident: number): Figure {
 }
 
 function complete(view: View): View {
-  while (!view.complete) view.advance()
+  while (!view.complete) view.advance(() => true)
   return view
 }
 
@@ -203,7 +203,7 @@ async function firstPage(
       run: () =>
         timed(() => {
           const view = capture.view(FILTER, null)
-          while (!view.complete && view.shown < PAGE) view.advance()
+          while (!view.complete && view.shown < PAGE) view.advance(() => true)
           view.writeWindow(0, PAGE)
         }),
     },
@@ -328,7 +328,7 @@ function turns(capture: Capture, traffic: Traffic): Figure[] {
     while (!view.complete)
       longest = Math.max(
         longest,
-        timed(() => view.advance()),
+        timed(() => view.advance(() => true)),
       )
     figures.push(turn(`longest turn of ${what}, {rows}`, longest))
   }

@@ -197,11 +197,11 @@ describe('names', () => {
     const capture = emptyCapture()
     const view = capture.view('driver == "\\Driver\\AFD"', null)
     capture.ingest(start({ id: 1, driverId: 3 }))
-    view.advance()
+    view.advance(() => true)
     expect(view.shown).toBe(0)
     capture.ingest(hooked(3, '\\Driver\\AFD'))
     expect(capture.detail(row(0))?.driverName).toBe('\\Driver\\AFD')
-    expect(view.advance()).toBe(true)
+    expect(view.advance(() => true)).toBe(true)
     expect(view.shown).toBe(1)
   })
 
@@ -295,7 +295,7 @@ describe('clear', () => {
       capture.view(filter, { field: 'latency', descending: false }),
     ])
     const shown = () => {
-      for (const view of views) view.advance()
+      for (const view of views) view.advance(() => true)
       return views.map((view) => view.shown)
     }
     capture.ingest(concat([start({ id: 1 }), end({ id: 2, at: 9 }), start({ id: 3 }), end({ id: 3 })]))

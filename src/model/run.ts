@@ -1,0 +1,191 @@
+// run.ts: the rows of one chunk, sorted by a field.
+//
+// A run keeps the values that it was sorted by, so that one which changes in the store does not disorder it before it
+// is sorted anew: four bytes for a number, two for what is in a dictionary, and two for the row.
+
+import type { Capture } from './capture.ts'
+import { CHUNK_ROWS, type Chunk } from './chunk.ts'
+import { type ColumnSource, ENTRIES, type EntrySource, type Value } from './fields.ts'
+
+/** What runs are compared by; null = absent. A text that differs by its case only stands beside its like. */
+export type Key = number | bigint | string | null
+
+export interface Run {
+  /** Within the chunk. */
+  readonly rows: Uint16Array
+  /** Of the row at a place in the run. */
+  key(at: number): Key
+}
+
+/** What is absent comes last in either direction. */
+export function compareKeys(a: Key, b: Key, descending: boolean): number {
+  if (a === b) return 0
+  if (a === null) return 1
+  if (b === null) return -1
+  return a < b !== descending ? -1 : 1
+}
+
+/** `rows`: ascending, at least one; not kept. */
+export type SortChunk = (chunk: Chunk, rows: Uint16Array) => Run
+
+// ---- Numbers in a column ---------------------------------------------------------------------------------------
+
+const ABSENT = 0xffffffff
+
+/** Keys: distance from the value that comes first, or ABSENT. */
+class NumberRun implements Run {
+  constructor(
+    readonly rows: Uint16Array,
+    readonly distances: Uint32Array,
+    readonly base: number,
+    readonly direction: 1 | -1,
+  ) {}
+
+  key(at: number): number | null {
+    const distance = this.distances[at]
+    return distance === ABSENT ? null : this.base + this.direction * distance
+  }
+}
+
+/** Numbers that lie too far apart for that. */
+class WideNumberRun implements Run {
+  constructor(
+    readonly rows: Uint16Array,
+    readonly values: Float64Array,
+  ) {}
+
+  key(at: number): number | null {
+    const value = this.values[at]
+    return Number.isNaN(value) ? null : value
+  }
+}
+
+const filled = new Float64Array(CHUNK_ROWS)
+
+export function byColumn(source: ColumnSource, descending: boolean): SortChunk {
+  const direction = descending ? -1 : 1
+  return (chunk, rows) => {
+    const first = rows[0]
+    source.fill(chunk, first, rows[rows.length - 1] - first + 1, filled)
+    const values = new Float64Array(rows.length)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < rows.length; i++) {
+      const value = filled[rows[i] - first]
+      values[i] = value
+      if (value < least) least = value
+      if (value > most) most = value
+    }
+    if (most - least >= ABSENT) return wideRun(rows, values, descending)
+    const base = descending ? most : least
+    const distances = new Uint32Array(rows.length)
+    for (let i = 0; i < rows.length; i++) {
+      const value = values[i]
+      distances[i] = Number.isNaN(value) ? ABSENT : direction * (value - base)
+    }
+    const order = orderOf(distances)
+    return new NumberRun(pick(rows, order), pick(distances, order), base, direction)
+  }
+}
+
+function wideRun(rows: Uint16Array, values: Float64Array, descending: boolean): Run {
+  const order = Uint16Array.from(rows, (_, i) => i)
+  order.sort((a, b) => {
+    const [x, y] = [values[a], values[b]]
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y)) || a - b
+    return (descending ? y - x : x - y) || a - b
+  })
+  return new WideNumberRun(pick(rows, order), pick(values, order))
+}
+
+const DIGIT_BITS = 11
+const DIGITS = 1 << DIGIT_BITS
+const counts = new Uint32Array(DIGITS)
+const spare = new Uint16Array(CHUNK_ROWS)
+
+/** The places of keys in ascending order, equal ones as they come: least digit first, as far as any key has digits. */
+function orderOf(keys: Uint32Array): Uint16Array {
+  const count = keys.length
+  let order = new Uint16Array(count)
+  let other = spare.subarray(0, count)
+  let differing = 0
+  for (let i = 0; i < count; i++) {
+    order[i] = i
+    differing |= keys[i] ^ keys[0]
+  }
+  for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
+    if (((differing >>> shift) & (DIGITS - 1)) === 0) continue
+    counts.fill(0)
+    for (let i = 0; i < count; i++) counts[(keys[i] >>> shift) & (DIGITS - 1)]++
+    for (let digit = 0, sum = 0; digit < DIGITS; digit++) {
+      const here = counts[digit]
+      counts[digit] = sum
+      sum += here
+    }
+    for (let i = 0; i < count; i++) {
+      const place = order[i]
+      other[counts[(keys[place] >>> shift) & (DIGITS - 1)]++] = place
+    }
+    ;[order, other] = [other, order]
+  }
+  return order
+}
+
+function pick<T extends Uint16Array | Uint32Array | Float64Array>(from: T, order: Uint16Array): T {
+  const picked = from.slice() as T
+  for (let i = 0; i < order.length; i++) picked[i] = from[order[i]]
+  return picked
+}
+
+// ---- What is in a dictionary -----------------------------------------------------------------------------------
+
+/** Keys: the distinct values in order, and for each row which of them it has. */
+class EntryRun implements Run {
+  constructor(
+    readonly rows: Uint16Array,
+    readonly ranks: Uint16Array,
+    readonly values: readonly Key[],
+  ) {}
+
+  key(at: number): Key {
+    return this.values[this.ranks[at]]
+  }
+}
+
+export function byEntry(source: EntrySource, descending: boolean, capture: Capture): SortChunk {
+  return (chunk, rows) => {
+    const { entries, size, width } = chunk[ENTRIES[source.in]]
+    const keys = Array.from({ length: size }, (_, code) =>
+      keyOf(source.value(entries, code * width, capture)),
+    )
+    const values = [...new Set(keys)].sort((a, b) => compareKeys(a, b, descending))
+    const rankOf = new Map(values.map((value, rank) => [value, rank]))
+    const ranks = Uint16Array.from(keys, (key) => rankOf.get(key)!)
+    return sortByRank(rows, chunk[source.in], ranks, values)
+  }
+}
+
+/** Texts without regard to case first, as the eye sorts them; equal ones by their letters, so that none are equal. */
+function keyOf(value: Value): Key {
+  if (typeof value === 'string') return `${value.toLowerCase()}\0${value}`
+  return typeof value === 'boolean' ? Number(value) : value
+}
+
+function sortByRank(rows: Uint16Array, codes: Uint16Array, ranks: Uint16Array, values: readonly Key[]): Run {
+  const ends = new Uint32Array(values.length)
+  for (const row of rows) ends[ranks[codes[row]]]++
+  for (let rank = 0, sum = 0; rank < ends.length; rank++) {
+    const here = ends[rank]
+    ends[rank] = sum
+    sum += here
+  }
+  const sorted = new Uint16Array(rows.length)
+  const sortedRanks = new Uint16Array(rows.length)
+  for (const row of rows) {
+    const rank = ranks[codes[row]]
+    const place = ends[rank]++
+    sorted[place] = row
+    sortedRanks[place] = rank
+  }
+  return new EntryRun(sorted, sortedRanks, values)
+}
