@@ -18,6 +18,7 @@
 
 #include "pump.h"
 #include "source.h"
+#include "store_binding.h"
 
 namespace drivermon {
 namespace {
@@ -369,6 +370,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 #endif
     exports.Set("openDevice", Napi::Function::New<OpenWith<NoDeviceHere>>(env, "openDevice"));
 #endif
+    exports.Set("store", DefineStore(env));
     exports.Set("openSim", Napi::Function::New<OpenWith<OpenSimSource>>(env, "openSim"));
     return exports;
 }

@@ -68,8 +68,19 @@ export interface NativeSource {
   close(): void
 }
 
+/** What native code does for the store. src/model/native-store.ts has the contract. */
+export interface NativeStore {
+  ingest(
+    records: Uint32Array,
+    at: number,
+    captureParts: readonly Uint32Array[],
+    chunkParts: readonly (readonly Uint32Array[])[],
+  ): number
+}
+
 export interface NativeBinding {
   readonly platform: 'linux' | 'win32' | 'darwin'
+  readonly store: NativeStore
   /** Opens `\\.\DriverMon1`. Throws with advice when there is no driver, no rights, or another client. */
   openDevice(): NativeSource
   /** Boots the simulated machine in this process. One at a time per process. */

@@ -110,6 +110,7 @@ function openLive(options: Options, io: Io): Opened {
   const session = new Session(io.openSource(kind), {
     version: io.version,
     budgetBytes: options.memory,
+    native: io.nativeStore(),
     ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
     settings: captureSettings(options),
     traffic: trafficOf(kind, options, 0),
@@ -126,7 +127,10 @@ function openLive(options: Options, io: Io): Opened {
 }
 
 async function openFiles(files: string[], options: Options, io: Io): Promise<Opened> {
-  const { subject, warnings } = await openFileSubject(files, options.memory)
+  const { subject, warnings } = await openFileSubject(files, {
+    budgetBytes: options.memory,
+    native: io.nativeStore(),
+  })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   return { subject, close: async () => {}, abort: () => {} }
 }

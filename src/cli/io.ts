@@ -1,7 +1,7 @@
 // io.ts: what a command may touch of the world, so that tests can hand it another one.
 
 import { writeSync } from 'node:fs'
-import type { NativeSource } from '../../addon/binding.ts'
+import type { NativeSource, NativeStore } from '../../addon/binding.ts'
 
 export type SourceKind = 'device' | 'sim'
 
@@ -23,6 +23,8 @@ export interface Io {
   /** Calls `handler` at each SIGINT or SIGTERM, instead of ending the process, until the result is called. */
   onInterrupt(handler: () => void): () => void
   openSource(kind: SourceKind): NativeSource
+  /** None where the addon is missing: a capture file can be read without. */
+  nativeStore(): NativeStore | undefined
   /** Whether that works is not our business: the URL has been printed. */
   openBrowser(url: string): void
 }

@@ -29,6 +29,13 @@ const io: Io = {
     const binding = loadBinding()
     return kind === 'sim' ? binding.openSim() : binding.openDevice()
   },
+  nativeStore() {
+    try {
+      return loadBinding().store
+    } catch {
+      return undefined
+    }
+  },
   openBrowser: (url) => openBrowser(url, process.platform),
 }
 

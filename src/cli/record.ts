@@ -100,6 +100,7 @@ async function record(options: Options, io: Io): Promise<void> {
   const session = new Session(io.openSource(kind), {
     version: io.version,
     budgetBytes: options.memory,
+    native: io.nativeStore(),
     settings: captureSettings(options),
     ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
     traffic: trafficOf(kind, options, options.count ?? 0),

@@ -41,7 +41,10 @@ const COLUMNS: Column[] = [
 ]
 
 async function stats(files: string[], options: Options, io: Io): Promise<void> {
-  const { capture, info, warnings } = await loadCaptureFiles(files, { budgetBytes: BUDGET_BYTES })
+  const { capture, info, warnings } = await loadCaptureFiles(files, {
+    budgetBytes: BUDGET_BYTES,
+    native: io.nativeStore(),
+  })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   const nanoseconds = (ticks: number) => (ticks * 1e9) / info.ticksPerSecond
   const functions = capture.stats()

@@ -34,6 +34,8 @@ export const Total = {
   bytesOut: 8,
   latencies: 9,
   maxLatency: 10,
+  /** 1 where Information is a count of bytes given. */
+  givesBytes: 11,
   width: 12,
 } as const
 const BLOCK_DOUBLES = Total.width + BUCKETS / 2
@@ -134,7 +136,7 @@ export class Statistics {
     if ((flags & RequestFlags.FellThrough) !== 0) sums[at + Total.fellThrough]++
     else if (status === STATUS_CANCELLED) sums[at + Total.cancelled]++
     else if (isError(status)) sums[at + Total.errors]++
-    else if (GIVES_BYTES[fn]) sums[at + Total.bytesOut] += information
+    else if (sums[at + Total.givesBytes] !== 0) sums[at + Total.bytesOut] += information
   }
 
   list(nameOf: (driverId: DriverId) => string): FunctionStatistics[] {
@@ -182,6 +184,11 @@ export class Statistics {
   #block(driverId: number, fn: number): number {
     this.#keys.key[Key.driver] = driverId
     this.#keys.key[Key.fn] = fn
+    const code = this.#keys.find()
+    return code >= 0 ? code * BLOCK_DOUBLES : this.#newBlock(fn)
+  }
+
+  #newBlock(fn: number): number {
     const at = this.#keys.intern() * BLOCK_DOUBLES
     if (at >= this.#doubles.length) {
       const words = this.#words
@@ -189,6 +196,7 @@ export class Statistics {
       this.#words.set(words)
       this.#doubles = new Float64Array(this.#words.buffer)
     }
+    if (GIVES_BYTES[fn]) this.#doubles[at + Total.givesBytes] = 1
     return at
   }
 }

@@ -5,6 +5,7 @@ import type { CaptureInfo } from '../formats/capture-info.ts'
 import { encodeInfo } from '../formats/pcapng-blocks.ts'
 import { joinRecordedOnly, PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
 import { Capture } from '../model/capture.ts'
+import type { NativeStore } from '../model/native-store.ts'
 import { RecordError } from '../protocol/records.ts'
 
 /** A file that cannot be read, with its path and the reason in one line. */
@@ -20,6 +21,7 @@ export interface ReadCapture {
 
 export interface LoadOptions {
   budgetBytes: number
+  native?: NativeStore | undefined
   /** Called after each piece, with the capture as it is by then; false = that is enough of the file. */
   onProgress?: (capture: Capture) => boolean
 }
@@ -106,14 +108,14 @@ class Loading {
       this.#warnings.push(`${path}: it does not follow ${before.path}: files between them are missing`)
     }
     this.#info ??= info
-    this.#capture ??= captureOf(info, this.#options.budgetBytes)
+    this.#capture ??= captureOf(info, this.#options)
     return this.#capture
   }
 }
 
-function captureOf(info: CaptureInfo, budgetBytes: number): Capture {
+function captureOf(info: CaptureInfo, { budgetBytes, native }: LoadOptions): Capture {
   const { ticksPerSecond, anchorTicks, anchorUtcMs } = info
-  return new Capture({ budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs })
+  return new Capture({ budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs, native })
 }
 
 function readable(path: string, error: unknown): unknown {

@@ -6,15 +6,15 @@ import type { Capture } from '../model/capture.ts'
 import { DEFAULT_SETTINGS } from '../protocol/capture-settings.ts'
 import { LATENCY_BUCKETS } from '../protocol/layout.ts'
 import type { DriverEntry, SessionState } from '../protocol/wire.ts'
-import { loadCaptureFiles } from './capture-file.ts'
+import { type LoadOptions, loadCaptureFiles } from './capture-file.ts'
 import { SessionError } from './session.ts'
 import type { Gauges, Subject } from './subject.ts'
 
 export async function openFileSubject(
   paths: readonly string[],
-  budgetBytes: number,
+  options: LoadOptions,
 ): Promise<{ subject: Subject; warnings: string[] }> {
-  const { capture, info, warnings } = await loadCaptureFiles(paths, { budgetBytes })
+  const { capture, info, warnings } = await loadCaptureFiles(paths, options)
   return { subject: new FileSubject(paths, info, capture), warnings }
 }
 

@@ -11,6 +11,7 @@ import type { CaptureInfo } from '../formats/capture-info.ts'
 import { describePredicates } from '../formats/predicates.ts'
 import { type DriverProtection, driverProtection } from '../formats/protected-drivers.ts'
 import { Capture } from '../model/capture.ts'
+import type { NativeStore } from '../model/native-store.ts'
 import {
   type CapturePredicates,
   type CaptureSettings,
@@ -49,6 +50,7 @@ export interface SessionOptions {
   budgetBytes?: number
   ringBytes?: number
   settings?: CaptureSettings
+  native?: NativeStore | undefined
   /** The simulator's callers; null on a device. */
   traffic: SimOptions | null
 }
@@ -489,7 +491,8 @@ export class Session implements Subject {
 
   #newCapture(): Capture {
     const { ticksPerSecond, anchorTicks, anchorUtcMs } = this.driver.hello
-    return new Capture({ budgetBytes: this.#budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs })
+    const { native } = this.#options
+    return new Capture({ budgetBytes: this.#budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs, native })
   }
 
   #info(): CaptureInfo {

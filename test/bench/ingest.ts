@@ -1,13 +1,16 @@
 // ingest.ts: batches that are there already, into rows: decode, pair, store. On one thread, nothing else running.
 
+import { loadBinding } from '../../addon/load.ts'
 import { Capture } from '../../src/model/capture.ts'
+import type { NativeStore } from '../../src/model/native-store.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { RecordHeader, RecordType, RequestEnd, RequestStart } from '../../src/protocol/layout.ts'
 import { type Figure, interleave, timed } from './figure.ts'
 import { advance, makeTraffic, PROCESSES, TICKS_PER_SECOND, type Traffic } from './traffic.ts'
 
-export function newCapture(budgetBytes: number): Capture {
+export function newCapture(budgetBytes: number, native?: NativeStore): Capture {
   const capture = new Capture({
+    native,
     budgetBytes,
     ticksPerSecond: TICKS_PER_SECOND,
     anchorTicks: 0 as Ticks,
@@ -31,9 +34,11 @@ async function ingest(name: string, quick: boolean, payload: number, target: str
     advance(traffic)
     return traffic.records / 1000 / timed(() => traffic.batches.forEach(action))
   }
-  const capture = newCapture(256 << 20)
+  const capture = newCapture(256 << 20, loadBinding().store)
+  const withoutAddon = newCapture(256 << 20)
   const [ours, ...yardsticks] = await interleave(quick ? 5 : 9, [
     { name: 'ours', run: () => rate((batch) => capture.ingest(batch)) },
+    { name: 'ours without the addon', run: () => rate((batch) => withoutAddon.ingest(batch)) },
     columnsOnly(traffic, rate),
     objects(rate),
   ])

@@ -45,6 +45,7 @@ export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
       }
     },
     openSource: () => world.source,
+    nativeStore: () => undefined,
     openBrowser: (url) => world.browsed.push(url),
     ...options,
   }

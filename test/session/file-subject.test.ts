@@ -31,7 +31,7 @@ afterEach(async () => {
 
 describe('openFileSubject', () => {
   it('shows what the session showed', async () => {
-    const { subject, warnings } = await openFileSubject([path], BUDGET)
+    const { subject, warnings } = await openFileSubject([path], { budgetBytes: BUDGET })
     expect(warnings).toEqual([])
     expect(subject.state()).toMatchObject({
       source: 'file',
@@ -45,7 +45,7 @@ describe('openFileSubject', () => {
   })
 
   it('cannot be started', async () => {
-    const { subject } = await openFileSubject([path], BUDGET)
+    const { subject } = await openFileSubject([path], { budgetBytes: BUDGET })
     expect(() => subject.start()).toThrow('This is a capture file')
     expect(() => subject.addDriver('AFD')).toThrow('This is a capture file')
     await expect(subject.record('y', null)).rejects.toThrow('This is a capture file')
@@ -54,6 +54,6 @@ describe('openFileSubject', () => {
 
   it('names the file and the reason when it cannot be read', async () => {
     writeFileSync(path, 'no capture at all, but long enough to hold a block')
-    await expect(openFileSubject([path], BUDGET)).rejects.toThrow(path)
+    await expect(openFileSubject([path], { budgetBytes: BUDGET })).rejects.toThrow(path)
   })
 })

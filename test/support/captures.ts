@@ -113,11 +113,19 @@ function pick<T, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
   return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>
 }
 
-/** Requests with ids of their own, and their records in any order at all. */
-export const traffic = fc.array(happened, { maxLength: 60 }).chain((drawn) => {
+const span = fc.constantFrom(2 ** 20, 2 ** 40)
+
+/** Requests with ids of their own, within a short or a long time, and their records in any order at all. */
+export const traffic = fc.tuple(fc.array(happened, { maxLength: 60 }), span).chain(([drawn, within]) => {
   const requests = drawn.map((request, i) => {
     const id = i % 7 === 6 ? 2 ** 40 + i : 1000 + i
-    return { ...request, start: { ...request.start, id }, end: { ...request.end, id } }
+    const at = (request.start.at ?? 0) % within
+    const ended = (request.end.at ?? 0) - (request.start.at ?? 0) + at
+    return {
+      ...request,
+      start: { ...request.start, id, at },
+      end: { ...request.end, id, at: ended, arrival: at },
+    }
   })
   const records = requests.flatMap((request) => [
     ...(request.startLost ? [] : [start(request.start)]),
