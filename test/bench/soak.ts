@@ -183,6 +183,7 @@ async function main(): Promise<number> {
   const session = new Session(loadBinding().openSim(), {
     version: 'soak',
     budgetBytes: BUDGET_BYTES,
+    native: loadBinding().store,
     traffic: { seed: 1, rate: Number(values.rate), count: 0 },
   })
   for (const driver of SIM_DRIVERS) session.addDriver(driver)

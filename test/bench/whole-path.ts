@@ -30,6 +30,7 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
   const session = new Session(loadBinding().openSim(), {
     version: 'bench',
     budgetBytes: 1 << 30,
+    native: loadBinding().store,
     settings: { ...DEFAULT_SETTINGS, inputSnapLength: 0, outputSnapLength: 0 },
     traffic: { seed: 1, rate, count: 0 },
   })
