@@ -35,7 +35,16 @@ import { ControlCode, FUNCTION_COUNT } from '../protocol/layout.ts'
 /** The driver refused something; the message says what to do. */
 export class DriverRefusal extends Error {
   override readonly name = 'DriverRefusal'
+
+  /** Whether the reason is that memory is short. */
+  get noMemory(): boolean {
+    const status = statusOf(this.cause)
+    return status === NO_MEMORY || status === NO_MEMORY_WIN32
+  }
 }
+
+const NO_MEMORY = 0xc000009a
+const NO_MEMORY_WIN32 = 1450
 
 /** Requests in flight that are asked for at first, and at most: 3 MB. */
 const IN_FLIGHT_ROOM = 1024
@@ -129,7 +138,7 @@ export class Driver {
 }
 
 function statusOf(error: unknown): number | null {
-  const status = (error as { status?: unknown }).status
+  const status = (error as { status?: unknown } | undefined)?.status
   return typeof status === 'number' ? status >>> 0 : null
 }
 
@@ -155,7 +164,7 @@ const REFUSALS: Record<number, Record<number, string>> = {
     [0xc0000022, 5, 'this driver may not be hooked.'],
     [0xc0000056, null, 'it is being unloaded; try again once it is loaded anew.'],
     [0xc0000106, 206, 'the name is too long.'],
-    [0xc000009a, 1450, 'no more drivers can be hooked; remove one first.'],
+    [NO_MEMORY, NO_MEMORY_WIN32, 'no more drivers can be hooked; remove one first.'],
   ]),
   [ControlCode.SetPredicates]: advice([
     [0xc0000010, 1, 'this driver cannot choose which requests it records; update it.'],
@@ -166,11 +175,11 @@ const REFUSALS: Record<number, Record<number, string>> = {
   [ControlCode.Start]: advice([
     [0xc0000184, 22, 'a capture is running already; stop it first.'],
     [0xc000000d, 87, 'the ring size or snap length is out of range.'],
-    [0xc000009a, 1450, 'there is not enough memory for the rings; choose smaller ones.'],
+    [NO_MEMORY, NO_MEMORY_WIN32, 'there is not enough memory for the rings; choose smaller ones.'],
   ]),
 }
 
 const ANY_CALL = advice([
   [0xc0000043, 32, 'another program is using the driver; close it first.'],
-  [0xc000009a, 1450, 'the system is short of memory.'],
+  [NO_MEMORY, NO_MEMORY_WIN32, 'the system is short of memory.'],
 ])

@@ -10,7 +10,7 @@ import { MIN_BUDGET_BYTES } from '../protocol/wire.ts'
 const ROWS_SHARE = 1 / 4
 const RINGS_SHARE = 1 / 64
 const MOST_RING_BYTES = 32 << 20
-const LEAST_RING_BYTES = 1 << 20
+export const LEAST_RING_BYTES = 1 << 20
 
 /** The machine's memory, or what this process may have of it (a container's limit). */
 export function availableBytes(total = os.totalmem(), constrained = process.constrainedMemory()): number {

@@ -20,18 +20,12 @@ import {
 } from '../protocol/capture-settings.ts'
 import type { AddedDriver, Counters } from '../protocol/control.ts'
 import type { DriverId, Ticks } from '../protocol/ids.ts'
-import {
-  DEFAULT_RING_BYTES,
-  HookState,
-  KernelKind,
-  LATENCY_BUCKETS,
-  ProcessEvent,
-} from '../protocol/layout.ts'
+import { HookState, KernelKind, LATENCY_BUCKETS, ProcessEvent } from '../protocol/layout.ts'
 import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
-import { Driver } from './driver.ts'
+import { Driver, DriverRefusal } from './driver.ts'
 import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
-import { defaultBudgetBytes } from './memory-budget.ts'
+import { defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { RecordingFiles } from './recording-files.ts'
 import { SlotRing } from './slot-ring.ts'
@@ -229,17 +223,15 @@ export class Session implements Subject {
       throw new SessionError('The capture is still stopping; try again in a moment.')
     if (this.#phase === 'running') throw new SessionError('A capture is running already.')
     if (this.#hooks.length === 0) throw new SessionError('No driver is selected: add one first.')
-    const { ringBytes, traffic } = this.#options
-    const { inputSnapLength, outputSnapLength } = this.#settings
+    const { traffic } = this.#options
+    // Names first: whoever asks in the next moment may be gone in the one after.
+    const processes = this.#processes()
     const before = this.#now()
-    this.driver.start({
-      ringBytes: ringBytes ?? DEFAULT_RING_BYTES,
-      inputSnapLength,
-      outputSnapLength,
-    })
+    this.#startDriver()
     this.#phase = 'running'
     this.#capture = this.#newCapture()
     for (const hook of this.#hooks) this.#append(encodeDriverHooked(hook, before))
+    this.#append(encodeProcesses(processes, before))
     const ring = new SlotRing(this.#source, (batch) => this.#append(batch))
     this.#ring = ring
     void ring.ended.then((error) => {
@@ -315,9 +307,10 @@ export class Session implements Subject {
       onNextFile: () => this.#changed(),
       onWarning: (message) => this.#problem(message),
       onError: (error) => {
+        // Also of one that is being finished: its last bytes may be those that do not fit.
+        this.#problem(error.message)
         if (this.#recorder !== recorder) return
         this.#dropRecorder()
-        this.#problem(error.message)
         void recorder.finish()
       },
     })
@@ -328,7 +321,7 @@ export class Session implements Subject {
     this.#recorder = recorder
     if (this.#phase === 'running') {
       for (const hook of this.#hooks) recorder.append(encodeDriverHooked(hook, this.#now()))
-      recorder.append(encodeProcesses(this.#source.processes(), this.#now()))
+      recorder.append(encodeProcesses(this.#processes(), this.#now()))
     }
     this.#changed()
   }
@@ -421,17 +414,36 @@ export class Session implements Subject {
   #learnProcesses(): void {
     this.#processTimer = undefined
     if (this.#wanted.size === 0) return
-    this.#processesAskedAt = performance.now()
-    let found: ProcessListing[]
-    try {
-      found = this.#source.processes().filter(({ processId }) => this.#wanted.has(processId))
-    } catch {
-      return // Rows then carry numbers; nothing else depends on names.
-    }
+    const found = this.#processes().filter(({ processId }) => this.#wanted.has(processId))
     this.#wanted.clear()
     const now = this.#now()
     this.#capture.learnProcesses(found, now)
     this.#recorder?.append(encodeProcesses(found, now))
+  }
+
+  /** The processes that there are; none where they cannot be listed: rows then carry numbers. */
+  #processes(): ProcessListing[] {
+    this.#processesAskedAt = performance.now()
+    try {
+      return this.#source.processes()
+    } catch {
+      return []
+    }
+  }
+
+  /** Where there is not enough memory for rings of a size that nobody has asked for, smaller ones do. */
+  #startDriver(): void {
+    const { ringBytes: asked } = this.#options
+    const { inputSnapLength, outputSnapLength } = this.#settings
+    for (let ringBytes = asked ?? defaultRingBytes(); ; ringBytes /= 2) {
+      try {
+        this.driver.start({ ringBytes, inputSnapLength, outputSnapLength })
+        return
+      } catch (error) {
+        const smaller = asked === undefined && ringBytes > LEAST_RING_BYTES
+        if (!smaller || !(error instanceof DriverRefusal) || !error.noMemory) throw error
+      }
+    }
   }
 
   #readCounters(): void {

@@ -1,7 +1,7 @@
 // cli.test.ts: the built program as a user runs it: record on the simulated kernel, then read what it wrote.
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -74,11 +74,31 @@ describe('drivermon on the simulated kernel', () => {
   it('accounts for every request when the ring is far too small', async () => {
     const { out } = await run(
       ...['record', '--source', 'sim', '--driver', 'AFD', '--out', join(folder, 'lossy.pcapng')],
-      ...['--count', '20000', '--rate', 'max', '--ring', '4', '--json'],
+      ...['--count', '20000', '--rate', 'max', '--ring', '4KB', '--json'],
     )
     const summary = JSON.parse(out) as Summary
     expect(lostStarts(summary)).toBeGreaterThan(0)
     expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+  })
+
+  it('has every request in one of the files of a recording, and reads them as one', async () => {
+    const file = join(folder, 'parts.pcapng')
+    const { status, out, err } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', 'DrivermonEcho', '--out', file],
+      ...['--count', '30000', '--rate', 'max', '--rotate-size', '1MB', '--json'],
+    )
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    const summary = JSON.parse(out) as Summary
+    expect(summary.files.length).toBeGreaterThan(3)
+    expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+    expect(summary.files.map((path) => statSync(path).size <= 1 << 20)).not.toContain(false)
+    const stats = await run('stats', ...summary.files, '--json')
+    const { functions, unpairedEnds } = JSON.parse(stats.out) as {
+      functions: { count: number }[]
+      unpairedEnds: number
+    }
+    expect(functions.reduce((total, each) => total + each.count, 0)).toBe(summary.rows)
+    expect(unpairedEnds).toBe(0)
   })
 
   it.each([
@@ -117,13 +137,15 @@ describe('drivermon on the simulated kernel', () => {
     expect((await run('stats', file)).status).toBe(0)
   })
 
-  it.runIf(existsSync('/dev/full'))('says so in one line when the disk is full', async () => {
+  it.runIf(existsSync('/dev/full'))('says so when the disk is full', async () => {
     const { status, err } = await run(
       ...['record', '--source', 'sim', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
     )
     expect({ status, err }).toEqual({
       status: 1,
-      err: 'drivermon: /dev/full: recording stopped: the disk is full\n',
+      err:
+        'drivermon: /dev/full: recording stopped: the disk is full\n' +
+        'drivermon: the capture has ended with the problems above\n',
     })
   })
 

@@ -29,6 +29,7 @@ import {
   RequestEnd,
   RequestFlags,
   RequestStart,
+  StartRequest,
 } from '../../src/protocol/layout.ts'
 
 const TICKS_PER_SECOND = 10_000_000
@@ -55,6 +56,8 @@ export interface FakeOptions {
   abiVersion?: number
   /** NTSTATUS with which Start fails. */
   startStatus?: number
+  /** Start fails for want of memory where it asks for a larger ring. */
+  mostRingBytes?: number
   /** What Hello says it is. */
   kernel?: number
   /** Bytes that fit into the ring before records are dropped. */
@@ -128,6 +131,7 @@ export class FakeSource implements NativeSource {
       ringBytes: 1 << 20,
       kernel: KernelKind.Simulated,
       startStatus: 0,
+      mostRingBytes: Number.POSITIVE_INFINITY,
       ...options,
     }
   }
@@ -157,6 +161,13 @@ export class FakeSource implements NativeSource {
         this.calls.push('start')
         if (this.#capturing) throw driverError('capturing', 0xc0000184)
         if (this.#options.startStatus !== 0) throw driverError('no start', this.#options.startStatus)
+        if (
+          input &&
+          new DataView(input.buffer, input.byteOffset).getUint32(StartRequest.ringBytes, true) >
+            this.#options.mostRingBytes
+        ) {
+          throw driverError('no memory', 0xc000009a)
+        }
         this.#capturing = true
         this.#epoch++
         this.#ring = []

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Capture } from '../../src/model/capture.ts'
 import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
-import { loadCaptureFile } from '../../src/session/capture-file.ts'
+import { loadCaptureFile, loadCaptureFiles } from '../../src/session/capture-file.ts'
 import { DriverRefusal } from '../../src/session/driver.ts'
 import { Session, type SessionOptions } from '../../src/session/session.ts'
 import { driverError, type FakeOptions, FakeSource } from './fake-source.ts'
@@ -91,6 +91,44 @@ describe('Session', () => {
     expect([...names].sort()).toEqual(['System', 'chrome.exe', 'svchost.exe'])
     expect([...session.capture.drivers.values()]).toEqual(['\\Driver\\AFD'])
     expect(source.calls.filter((call) => call === 'processes')).toHaveLength(1)
+  })
+
+  it('knows the name of whoever asks from the first row on', async () => {
+    const { source, session } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.start()
+    expect(session.capture.processes.nameAt(1208, 0)).toBe('chrome.exe')
+    source.issue(10)
+    await session.stop()
+    expect(source.calls.filter((call) => call === 'processes')).toHaveLength(1)
+  })
+
+  it('takes smaller rings where memory is short, unless it was told which', async () => {
+    const { source, session } = open({ traffic: null }, { mostRingBytes: 1 << 20 })
+    session.addDriver('AFD')
+    session.start()
+    expect(source.calls.filter((call) => call === 'start').length).toBeGreaterThan(1)
+    await session.stop()
+    const told = open({ traffic: null, ringBytes: 1 << 23 }, { mostRingBytes: 1 << 20 })
+    told.session.addDriver('AFD')
+    expect(() => told.session.start()).toThrow('choose smaller ones')
+  })
+
+  it('lets the oldest rows go when it may take less memory, and says how much it may take', async () => {
+    const { source, session } = open({ traffic: null, budgetBytes: 1 << 30 }, { ringBytes: 1 << 26 })
+    session.addDriver('AFD')
+    session.start()
+    for (let rows = 2000; rows <= 150_000; rows += 2000) {
+      source.issue(4000)
+      await until(() => rowsOf(session) === rows)
+    }
+    const before = session.capture.storeBytes
+    session.setBudget(before / 2)
+    expect(session.capture.storeBytes).toBeLessThanOrEqual(before / 2)
+    expect(session.capture.evictedRows).toBeGreaterThan(0)
+    await session.stop()
+    session.start()
+    expect(session.capture.budgetBytes).toBe(before / 2)
   })
 
   it('starts anew with an empty capture', async () => {
@@ -269,6 +307,41 @@ describe('Session, recording', () => {
     await session.stop()
     expect(problems).toEqual(['/dev/full: recording stopped: the disk is full'])
     expect(rowsOf(session)).toBe(500)
+  })
+
+  it.runIf(existsSync('/dev/full'))('says so when it is the end of the file that finds no room', async () => {
+    const { session, problems } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.start()
+    const recording = session.recordTo('/dev/full', null, true)
+    await recording
+    await session.stop()
+    expect(problems).toEqual(['/dev/full: recording stopped: the disk is full'])
+  })
+
+  it('has every request in one of its files when it goes on in another', async () => {
+    const { source, session, problems } = open({ traffic: null }, { ringBytes: 1 << 22 })
+    session.addDriver('AFD')
+    await session.record(join(folder, 'x.pcapng'), { sizeBytes: 8192, timeMs: 0, keep: 0 })
+    const seen = new Set<string>()
+    session.subscribe({ state: () => seen.add(session.state().recording), problem: () => {} })
+    session.start()
+    for (let i = 0; i < 20; i++) source.issue(50)
+    await until(() => seen.size >= 3)
+    await session.stop()
+    const files = session.recordedFiles
+    expect([files.length > 10, problems]).toEqual([true, []])
+    let starts = 0
+    for (const file of files) {
+      const { capture } = await loadCaptureFile(file, { budgetBytes })
+      starts += capture.starts
+      for (const request of capture.requests('driver != ""'))
+        expect(request.text('driver')).toBe('\\Driver\\AFD')
+      for (const name of ['System', 'chrome.exe', 'svchost.exe']) expect(capture.processNames).toContain(name)
+    }
+    expect(starts).toBe(session.capture.starts)
+    const { capture } = await loadCaptureFiles(files, { budgetBytes })
+    expect([...describeRows(capture)]).toEqual([...describeRows(session.capture)])
   })
 
   it('records one file at a time, and overwrites none', async () => {
