@@ -42,7 +42,8 @@ class HandPump implements PumpSource {
   }
 }
 
-function setup(onBatch?: (batch: number) => void, now?: () => number) {
+/** Time stands still unless a test moves it: a loaded machine ends no turn early. */
+function setup(onBatch?: (batch: number) => void, now = () => 0) {
   const pump = new HandPump()
   const batches: number[] = []
   const ring = new SlotRing(
@@ -52,7 +53,7 @@ function setup(onBatch?: (batch: number) => void, now?: () => number) {
       batches.push(bytes[0])
       onBatch?.(bytes[0])
     },
-    { slotCount: SLOTS, slotBytes: SLOT_BYTES, turnMs: 8, ...(now ? { now } : {}) },
+    { slotCount: SLOTS, slotBytes: SLOT_BYTES, turnMs: 8, now },
   )
   return { pump, batches, ring }
 }
