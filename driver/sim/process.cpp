@@ -29,8 +29,6 @@ std::atomic<uint32_t> nextProcessor;
 // Counts boots: a thread that outlives a machine must not go on with that machine's process.
 std::atomic<uint32_t> boots;
 
-constinit thread_local PETHREAD current = nullptr;
-
 PETHREAD NewThread(PEPROCESS process, uint32_t processor, uint32_t threadId) {
     auto* thread = new Thread;
     ObfReferenceObject(process);
@@ -41,8 +39,8 @@ PETHREAD NewThread(PEPROCESS process, uint32_t processor, uint32_t threadId) {
 }
 
 // The calling thread's own identity, for as long as the thread or the machine lives.
-struct OwnThread {
-    ~OwnThread() { Forget(); }
+struct OwnIdentity {
+    ~OwnIdentity() { Forget(); }
     void Forget() {
         if (thread && boot == boots.load()) ObfDereferenceObject(thread);
         thread = nullptr;
@@ -50,15 +48,7 @@ struct OwnThread {
     PETHREAD thread = nullptr;
     uint32_t boot = 0;
 };
-thread_local OwnThread own;
-
-PETHREAD OwnThreadOf() {
-    if (!own.thread || own.boot != boots.load(std::memory_order_relaxed)) {
-        own.boot = boots.load();
-        own.thread = NewThread(ownProcess, nextProcessor++ % ProcessorCount(), 0);
-    }
-    return own.thread;
-}
+thread_local OwnIdentity own;
 
 void Notify(PEPROCESS process, bool created) {
     // Under a lock: to remove a routine waits for the notifications that are on their way.
@@ -92,20 +82,21 @@ NTSTATUS SetRoutine(std::vector<Routine>& routines, Routine routine, BOOLEAN rem
 
 bool imagesAreChecked = true;
 
-PETHREAD CurrentThread() {
-    return current ? current : OwnThreadOf();
+PETHREAD OwnThread() {
+    if (!own.thread || own.boot != boots.load(std::memory_order_relaxed)) {
+        own.boot = boots.load();
+        own.thread = NewThread(ownProcess, nextProcessor++ % ProcessorCount(), 0);
+    }
+    return own.thread;
 }
 
 Ref<_ETHREAD> CreateThread(PEPROCESS process, uint32_t processor, uint32_t threadId) {
     return Ref<_ETHREAD>::Adopt(NewThread(process, processor, threadId));
 }
 
-ActAs::ActAs(PETHREAD thread) : previous_(std::exchange(current, thread)) {}
-
-ActAs::~ActAs() {
-    if (current->irql != PASSIVE_LEVEL) Violation("thread ended raised", "IRQL %u", current->irql);
-    if (current->fastMutexes) Violation("fast mutex kept", "a thread ended with one");
-    current = previous_;
+void ActAs::CheckAtRest(PETHREAD thread) {
+    if (thread->irql != PASSIVE_LEVEL) Violation("thread ended raised", "IRQL %u", thread->irql);
+    if (thread->fastMutexes) Violation("fast mutex kept", "a thread ended with one");
 }
 
 uint32_t NextId() {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "object.h"
@@ -32,7 +33,13 @@ struct _ETHREAD {
 
 namespace drivermon::sim {
 
-PETHREAD CurrentThread();
+// Who the calling thread is, as ActAs set it.
+inline constinit thread_local PETHREAD actingAs = nullptr;
+PETHREAD OwnThread();
+
+inline PETHREAD CurrentThread() {
+    return actingAs ? actingAs : OwnThread();
+}
 
 // A thread of `process` that runs on a processor. `threadId` 0: a fresh one.
 Ref<_ETHREAD> CreateThread(PEPROCESS process, uint32_t processor, uint32_t threadId = 0);
@@ -40,12 +47,17 @@ Ref<_ETHREAD> CreateThread(PEPROCESS process, uint32_t processor, uint32_t threa
 // Makes the calling thread that thread until the end of the scope. IRQL = PASSIVE_LEVEL at both ends.
 class ActAs {
  public:
-    explicit ActAs(PETHREAD thread);
-    ~ActAs();
+    explicit ActAs(PETHREAD thread) : previous_(std::exchange(actingAs, thread)) {}
+    ~ActAs() {
+        CheckAtRest(actingAs);
+        actingAs = previous_;
+    }
     ActAs(const ActAs&) = delete;
     ActAs& operator=(const ActAs&) = delete;
 
  private:
+    static void CheckAtRest(PETHREAD thread);
+
     PETHREAD previous_;
 };
 

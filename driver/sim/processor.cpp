@@ -11,19 +11,54 @@
 #include <vector>
 
 #include "dispatcher.h"
+#include "host_clock.h"
 #include "process.h"
 #include "verifier.h"
 
 namespace drivermon::sim {
+namespace {
+
+// Between two looks at a lock that is held for less than a microsecond, unless the host took its holder's processor away.
+class Patience {
+ public:
+    void Wait() {
+        if (++looks_ % 64 != 0) return;
+        if (looks_ < 64 * 64) {
+            std::this_thread::yield();
+        } else {
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+    }
+
+ private:
+    uint32_t looks_ = 0;
+};
+
+// Taken several times per request: one locked instruction to get it, a plain store to give it back.
+class SpinLock {
+ public:
+    void lock() {
+        for (Patience patience; held_.exchange(true, std::memory_order_acquire);) {
+            while (held_.load(std::memory_order_relaxed)) patience.Wait();
+        }
+    }
+    void unlock() { held_.store(false, std::memory_order_release); }
+
+ private:
+    std::atomic<bool> held_{false};
+};
+
+}  // namespace
 
 struct alignas(64) Processor {
     uint32_t index;
-    std::mutex raised;  // held by the thread that runs at DISPATCH_LEVEL or above
-
-    std::mutex queueLock;
-    std::condition_variable queueChanged;
-    std::deque<PKDPC> queue;
+    SpinLock raised;                   // held by the thread that runs at DISPATCH_LEVEL or above
     std::atomic<uint32_t> waiting{0};  // queue.size(), for a look without the lock
+
+    alignas(64) std::mutex queueLock;
+    std::condition_variable wanted;   // its own thread has something to do
+    std::condition_variable drained;  // `done` has grown
+    std::deque<PKDPC> queue;
     uint64_t queued = 0, done = 0;
     bool stop = false;
     std::thread thread;
@@ -33,7 +68,7 @@ namespace {
 
 std::vector<std::unique_ptr<Processor>> processors;
 bool irqlExcludes = true;
-uint64_t frequency = 10'000'000;
+HostClock performanceCounter;  // of the machine that is running
 
 // ---- DPCs ------------------------------------------------------------------------------------------------------
 
@@ -55,7 +90,7 @@ void DrainDpcs(Processor* processor) {
         if (thread->spinLocks != spinLocks) Violation("spin lock kept", "a DPC returned with a spin lock");
         guard.lock();
         processor->done++;
-        processor->queueChanged.notify_all();
+        processor->drained.notify_all();
     }
 }
 
@@ -63,7 +98,7 @@ void RunDpcThread(Processor* processor) {
     RunAs system(SystemProcess(), processor->index);
     std::unique_lock guard(processor->queueLock);
     for (;;) {
-        processor->queueChanged.wait(guard, [&] { return processor->stop || !processor->queue.empty(); });
+        processor->wanted.wait(guard, [&] { return processor->stop || !processor->queue.empty(); });
         if (processor->queue.empty()) return;
         guard.unlock();
         KfLowerIrql(KfRaiseIrql(DISPATCH_LEVEL));  // lowering drains
@@ -81,7 +116,7 @@ bool Enqueue(PKDPC dpc, Processor* processor, PVOID argument1, PVOID argument2, 
         processor->waiting.store(static_cast<uint32_t>(processor->queue.size()), std::memory_order_relaxed);
         processor->queued++;
     }
-    if (wakeThread) processor->queueChanged.notify_all();
+    if (wakeThread) processor->wanted.notify_one();
     return true;
 }
 
@@ -121,6 +156,27 @@ bool InsertTimer(PKTIMER timer, Clock::time_point due, Processor* processor) {
     return inserted == timers.begin();
 }
 
+// Takes the first timer out, or sets it anew, and does what it is for.
+void Fire() {
+    const SetTimer first = *timers.begin();
+    timers.erase(timers.begin());
+    PKTIMER timer = first.timer;
+    if (timer->Period) {
+        InsertTimer(timer, first.due + std::chrono::milliseconds(timer->Period), first.processor);
+    } else {
+        timer->Generation = 0;
+    }
+    // Under the lock: whoever found that the timer can no longer be cancelled must find its DPC queued.
+    // The timer is read before: whoever waits for it may take it along.
+    const PKDPC dpc = timer->Dpc;
+    Signal(&timer->Header);
+    if (dpc) Enqueue(dpc, first.processor, nullptr, nullptr, false);
+}
+
+// What timers queue is taken by a thread that is busy on that processor, when it next lowers its IRQL. Where nobody is,
+// the processor's own thread is woken, a moment later: a busy machine is spared two wakes per timer.
+constexpr auto kMoment = std::chrono::microseconds(50);
+
 void RunTimerThread() {
     std::unique_lock guard(timerLock);
     while (!timersStop) {
@@ -128,23 +184,19 @@ void RunTimerThread() {
             timersChanged.wait(guard);
             continue;
         }
-        const SetTimer first = *timers.begin();
-        if (Clock::now() < first.due) {
-            timersChanged.wait_until(guard, first.due);
+        const auto now = Clock::now();
+        const auto due = timers.begin()->due;
+        if (now < due) {
+            timersChanged.wait_until(guard, due);
             continue;
         }
-        timers.erase(timers.begin());
-        PKTIMER timer = first.timer;
-        if (timer->Period) {
-            InsertTimer(timer, first.due + std::chrono::milliseconds(timer->Period), first.processor);
-        } else {
-            timer->Generation = 0;
+        while (!timers.empty() && timers.begin()->due <= now) Fire();
+        guard.unlock();
+        std::this_thread::sleep_for(kMoment);
+        for (auto& processor : processors) {
+            if (processor->waiting.load(std::memory_order_relaxed)) processor->wanted.notify_one();
         }
-        // Under the lock: whoever found that the timer can no longer be cancelled must find its DPC queued.
-        // The timer is read before: whoever waits for it may take it along.
-        const PKDPC dpc = timer->Dpc;
-        Signal(&timer->Header);
-        if (dpc) Enqueue(dpc, first.processor, nullptr, nullptr, true);
+        guard.lock();
     }
 }
 
@@ -153,11 +205,10 @@ void RunTimerThread() {
 void Acquire(PKSPIN_LOCK lock) {
     PETHREAD thread = CurrentThread();
     const auto self = reinterpret_cast<KSPIN_LOCK>(thread);
-    for (unsigned spins = 0;; spins++) {
+    for (Patience patience;; patience.Wait()) {
         KSPIN_LOCK free = 0;
         if (__atomic_compare_exchange_n(lock, &free, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) break;
         if (free == self) Violation("spin lock taken twice", "by one thread: deadlock");
-        if (spins % 64 == 63) std::this_thread::yield();
     }
     thread->spinLocks++;
 }
@@ -175,7 +226,7 @@ void Release(PKSPIN_LOCK lock) {
 
 void CreateProcessors(uint32_t count, bool exclusive, uint64_t clockFrequency) {
     irqlExcludes = exclusive;
-    frequency = clockFrequency;
+    performanceCounter = HostClock(clockFrequency);
     for (uint32_t i = 0; i < count; i++) {
         processors.push_back(std::make_unique<Processor>());
         processors.back()->index = i;
@@ -206,7 +257,7 @@ void StopProcessorThreads() {
             std::lock_guard guard(processor->queueLock);
             processor->stop = true;
         }
-        processor->queueChanged.notify_all();
+        processor->wanted.notify_one();
         processor->thread.join();
     }
 }
@@ -364,7 +415,7 @@ BOOLEAN KeRemoveQueueDpc(PRKDPC dpc) {
             processor->queue.erase(it);
             processor->waiting.store(static_cast<uint32_t>(processor->queue.size()), std::memory_order_relaxed);
             processor->done++;
-            processor->queueChanged.notify_all();
+            processor->drained.notify_all();
             __atomic_store_n(&dpc->Queued, 0, __ATOMIC_RELEASE);
             return TRUE;
         }
@@ -378,8 +429,8 @@ void KeFlushQueuedDpcs() {
     for (auto& processor : processors) {
         std::unique_lock guard(processor->queueLock);
         const uint64_t upTo = processor->queued;
-        processor->queueChanged.notify_all();
-        processor->queueChanged.wait(guard, [&] { return processor->done >= upTo; });
+        processor->wanted.notify_one();
+        processor->drained.wait(guard, [&] { return processor->done >= upTo; });
     }
 }
 
@@ -426,16 +477,10 @@ BOOLEAN KeCancelTimer(PKTIMER timer) {
 
 // ---- Time ------------------------------------------------------------------------------------------------------
 
-LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER performanceFrequency) {
-    if (performanceFrequency) performanceFrequency->QuadPart = static_cast<LONGLONG>(frequency);
-    const auto ns = static_cast<unsigned long long>(Clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER frequency) {
+    if (frequency) frequency->QuadPart = static_cast<LONGLONG>(performanceCounter.frequency());
     LARGE_INTEGER now;
-    if (frequency == 10'000'000) {
-        now.QuadPart = static_cast<LONGLONG>(ns / 100);
-    } else {
-        const unsigned long long seconds = ns / 1'000'000'000, rest = ns % 1'000'000'000;
-        now.QuadPart = static_cast<LONGLONG>(seconds * frequency + rest * frequency / 1'000'000'000);
-    }
+    now.QuadPart = static_cast<LONGLONG>(performanceCounter.Now());
     return now;
 }
 

@@ -1,8 +1,8 @@
 #include "scripts.h"
 
-#include <array>
-#include <cstdio>
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "targets/afd_protocol.h"
@@ -70,20 +70,30 @@ uint32_t PrepareSend(SocketMemory& memory, uint32_t bytes) {
     return static_cast<uint32_t>(sizeof(info)) + bytes;
 }
 
-char* SendText(SocketMemory& memory) {
-    return reinterpret_cast<char*>(memory.input.data() + sizeof(AfdTransferInfo));
+// Written a million times a second: put together from pieces, not formatted.
+char* Append(char* to, std::string_view text) {
+    return std::copy(text.begin(), text.end(), to);
+}
+char* AppendHex(char* to, uint32_t value) {
+    for (int shift = 28; shift >= 0; shift -= 4) *to++ = "0123456789abcdef"[value >> shift & 15];
+    return to;
 }
 
 uint32_t PrepareHttpRequest(SocketMemory& memory, Random& random) {
-    static constexpr const char* kPaths[] = {"/", "/api/v2/items?page=3", "/static/app.js", "/favicon.ico",
-                                             "/search?q=irp+stack+location"};
-    static constexpr const char* kHosts[] = {"contoso.example", "fabrikam.example", "cdn.northwind.example"};
-    const int bytes = std::snprintf(SendText(memory), 1024,
-                                    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; "
-                                    "x64)\r\nAccept: text/html,application/json;q=0.9\r\nX-Request-Id: %08x\r\n\r\n",
-                                    kPaths[random.Below(std::size(kPaths))], kHosts[random.Below(std::size(kHosts))],
-                                    static_cast<unsigned>(random.Next()));
-    return PrepareSend(memory, static_cast<uint32_t>(bytes));
+    static constexpr std::string_view kPaths[] = {"/", "/api/v2/items?page=3", "/static/app.js", "/favicon.ico",
+                                                  "/search?q=irp+stack+location"};
+    static constexpr std::string_view kHosts[] = {"contoso.example", "fabrikam.example", "cdn.northwind.example"};
+    auto* const begin = reinterpret_cast<char*>(memory.input.data() + sizeof(AfdTransferInfo));
+    char* to = Append(begin, "GET ");
+    to = Append(to, kPaths[random.Below(std::size(kPaths))]);
+    to = Append(to, " HTTP/1.1\r\nHost: ");
+    to = Append(to, kHosts[random.Below(std::size(kHosts))]);
+    to = Append(to,
+                "\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64)\r\n"
+                "Accept: text/html,application/json;q=0.9\r\nX-Request-Id: ");
+    to = AppendHex(to, static_cast<uint32_t>(random.Next()));
+    to = Append(to, "\r\n\r\n");
+    return PrepareSend(memory, static_cast<uint32_t>(to - begin));
 }
 
 uint32_t PrepareBytes(SocketMemory& memory, Random& random, uint32_t bytes) {
@@ -127,8 +137,8 @@ Script Browse(Caller& caller) {
         for (uint32_t exchanges = random.Between(20, 200); exchanges || !caller.MayReopen(); exchanges -= !!exchanges) {
             const uint32_t bytes = PrepareHttpRequest(memory, random);
             co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
-            // An answer comes in one to three pieces; now and then the caller asks before it is there.
-            for (uint32_t pieces = random.Between(1, 3); pieces; pieces--) {
+            // An answer is read in one or two pieces; now and then the caller asks before it is there.
+            for (uint32_t pieces = random.OneIn(16) ? 3 : random.Between(1, 2); pieces; pieces--) {
                 PrepareReceive(memory);
                 co_await Finished(co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
                                                    memory.output.data(), 500));
@@ -156,7 +166,8 @@ Script ServeRows(Caller& caller) {
             random.OneIn(16) ? random.Between(kAfdFastSendBytes + 1, kLongestSend) : random.Between(48, 2048);
         const uint32_t bytes = PrepareBytes(memory, random, length);
         co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
-        for (uint32_t receives = random.Between(1, 2); receives; receives--) {
+        // Now and then it is back before the client has asked again.
+        for (uint32_t receives = random.OneIn(12) ? 2 : 1; receives; receives--) {
             PrepareReceive(memory);
             co_await Finished(co_await Sending(caller, socket, kAfdReceive, &memory.receive, sizeof(memory.receive),
                                                memory.output.data(), 4096));
@@ -176,7 +187,7 @@ Script PollAndReceive(Caller& caller) {
         memory.poll = {-10LL * random.Between(200, 20'000), 1, 0, {{0x1A4, 0x0181, 0}}};
         std::unique_ptr<UserHandle::Pending> poll = co_await Sending(
             caller, socket, kAfdPoll, &memory.poll, sizeof(memory.poll), &memory.poll, sizeof(memory.poll));
-        for (uint32_t sends = random.Between(1, 12); sends; sends--) {
+        for (uint32_t sends = random.Between(4, 24); sends; sends--) {
             const uint32_t bytes = PrepareHttpRequest(memory, random);
             co_await Finished(co_await Sending(caller, socket, kAfdSend, memory.input.data(), bytes, nullptr, 0));
             PrepareReceive(memory);
@@ -244,9 +255,12 @@ Script TryEverything(Caller& caller) {
         Device echo = co_await Opening(caller, kEchoPath, random.OneIn(2) ? options : synchronous);
         for (uint32_t rounds = random.Between(40, 160); rounds || !caller.MayReopen(); rounds -= !!rounds) {
             const uint32_t bytes = random.Between(8, 512);
-            const int text = std::snprintf(reinterpret_cast<char*>(input.data()), 64,
-                                           "echo %08x: The quick brown fox. ", static_cast<unsigned>(random.Next()));
-            for (uint32_t i = static_cast<uint32_t>(text); i < bytes; i++) input[i] = static_cast<uint8_t>(i);
+            char* text = Append(reinterpret_cast<char*>(input.data()), "echo ");
+            text = AppendHex(text, static_cast<uint32_t>(random.Next()));
+            text = Append(text, ": The quick brown fox. ");
+            for (auto* to = reinterpret_cast<uint8_t*>(text); to < input.data() + bytes; to++) {
+                *to = static_cast<uint8_t>(to - input.data());
+            }
             switch (random.Below(12)) {
                 case 0:
                 case 1:

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numbers>
 
 #include "caller.h"
+#include "pace.h"
 #include "processor.h"
 #include "scripts.h"
 
@@ -15,40 +15,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-// When the next request may go. At a limited rate evenly, but for a slow breath that keeps the mean.
-class Pace {
- public:
-    Pace(double rate, double phase) : rate_(rate), phase_(phase), start_(Clock::now()), due_(start_) {}
-
-    bool Due() {
-        if (rate_ <= 0) return true;
-        const auto now = Clock::now();
-        if (now < due_) return false;
-        // After a stall the debt is not paid back at once.
-        due_ = std::max(due_, now - std::chrono::milliseconds(100));
-        const double t = Seconds(due_ - start_).count();
-        const double breath = 1 + 0.3 * std::sin(2 * std::numbers::pi * t / 11 + phase_) +
-                              0.15 * std::sin(2 * std::numbers::pi * t / 3.7 + 2 * phase_);
-        due_ += std::chrono::duration_cast<Clock::duration>(Seconds(1 / (rate_ * breath)));
-        return true;
-    }
-    // A while in which nothing is due; short enough that a stop is seen soon.
-    void Sleep() const {
-        const auto now = Clock::now();
-        const auto until = std::min(due_, now + std::chrono::milliseconds(20));
-        if (until - now > std::chrono::microseconds(30)) std::this_thread::sleep_until(until);
-    }
-
- private:
-    const double rate_, phase_;
-    const Clock::time_point start_;
-    Clock::time_point due_;
-};
-
 // Where every caller waits for a request of its own.
 constexpr auto kNobodyCan = std::chrono::microseconds(50);
-// A run of so few requests is shared by fewer callers, so that each has something to tell.
-constexpr uint64_t kWorthACaller = 64;
+constexpr uint64_t kUnlimitedTurn = 1'000'000;
+constexpr uint32_t kThreadIdsApart = 16'384;  // of two threads with the same role
+
+// One per role. Who has to wait now and then sends ten thousand requests a second; where more are wanted, the
+// programs have more threads.
+size_t HowManyCallers(const TrafficOptions& options) {
+    constexpr double kRatePerCaller = 10'000;
+    constexpr uint64_t kWorthACaller = 64;  // requests: so that each has something to tell
+    constexpr size_t kMost = 256;
+    const size_t roles = Roles().size();
+    const double wanted = std::min(options.rate / kRatePerCaller, double{kMost});
+    size_t callers = options.rate > 0 ? std::max(roles, static_cast<size_t>(wanted)) : kMost;
+    if (options.count) callers = std::clamp<size_t>(options.count / kWorthACaller, 1, callers);
+    return callers;
+}
 
 }  // namespace
 
@@ -69,20 +52,21 @@ void Traffic::Start(const TrafficOptions& options) {
     stop_ = false;
     callers_.clear();
 
-    std::span<const Role> roles = Roles();
-    if (options.count) roles = roles.first(std::clamp<size_t>(options.count / kWorthACaller, 1, roles.size()));
+    const std::span<const Role> roles = Roles();
+    const size_t callers = HowManyCallers(options);
     uint64_t weights = 0;
-    for (const Role& role : roles) weights += role.weight;
+    for (size_t i = 0; i < callers; i++) weights += roles[i % roles.size()].weight;
 
     uint64_t assigned = 0;
     std::vector<uint64_t> weightOf(ProcessorCount());
-    for (size_t i = 0; i < roles.size(); i++) {
-        const Role& role = roles[i];
+    for (size_t i = 0; i < callers; i++) {
+        const Role& role = roles[i % roles.size()];
+        const auto threadId = role.threadId + static_cast<uint32_t>(i / roles.size()) * kThreadIdsApart;
         const auto processor = static_cast<uint32_t>(i % ProcessorCount());
         auto process = std::find_if(processes_.begin(), processes_.end(),
                                     [&](const auto& candidate) { return candidate->id == role.processId; });
-        callers_.push_back(std::make_unique<Caller>(process->get(), role.threadId, processor, role.driver, role.script,
-                                                    role.weight, options.seed * 0x9E3779B97F4A7C15u + role.threadId));
+        callers_.push_back(std::make_unique<Caller>(process->get(), threadId, processor, role.driver, role.script,
+                                                    role.weight, options.seed * 0x9E3779B97F4A7C15u + threadId));
         // The first caller also gets what does not divide.
         const uint64_t quota = options.count ? options.count * role.weight / weights : Caller::kUnlimited;
         callers_.back()->Begin(quota);
@@ -92,9 +76,13 @@ void Traffic::Start(const TrafficOptions& options) {
     if (options.count) callers_.front()->Allow(options.count - assigned);
 
     running_ = ProcessorCount();
+    // Equal swings, evenly apart in phase, add up to nothing.
+    const double ratePerWeight = options.rate / static_cast<double>(weights);
+    const double swing =
+        ProcessorCount() == 1 ? 0 : 0.3 * ratePerWeight * static_cast<double>(*std::ranges::min_element(weightOf));
     for (uint32_t processor = 0; processor < ProcessorCount(); processor++) {
-        const double share = static_cast<double>(weightOf[processor]) / static_cast<double>(weights);
-        workers_.emplace_back(&Traffic::Work, this, processor, options.rate * share);
+        workers_.emplace_back(&Traffic::Work, this, processor, ratePerWeight * static_cast<double>(weightOf[processor]),
+                              swing);
     }
 }
 
@@ -111,12 +99,14 @@ std::map<std::u16string, uint64_t> Traffic::Issued() const {
     return issued;
 }
 
-void Traffic::Work(uint32_t processor, double rate) {
+void Traffic::Work(uint32_t processor, double rate, double swing) {
     std::vector<Caller*> active;
     for (const auto& caller : callers_) {
         if (caller->processor() == processor) active.push_back(caller.get());
     }
-    Pace pace(rate, 1.3 * processor);
+    Pace pace(rate, swing, 2 * std::numbers::pi * processor / ProcessorCount());
+    const auto start = Clock::now();
+    uint64_t credit = 0;
     size_t at = 0;
     uint32_t inARow = 0;
     while (!stop_ && !active.empty()) {
@@ -140,10 +130,15 @@ void Traffic::Work(uint32_t processor, double rate) {
             if (!active.empty()) std::this_thread::sleep_for(kNobodyCan);
             continue;
         }
-        if (!pace.Due()) {
-            pace.Sleep();
-            continue;
+        if (credit == 0) {
+            // The clock is read once for all that has become due.
+            credit = pace.Unlimited() ? kUnlimitedTurn : pace.TakeCredit(Seconds(Clock::now() - start).count());
+            if (credit == 0) {
+                std::this_thread::sleep_for(Seconds(pace.SleepSeconds()));
+                continue;
+            }
         }
+        credit--;
         chosen->UseSlot();
         if (++inARow >= chosen->weight()) {
             at++;

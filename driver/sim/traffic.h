@@ -4,8 +4,7 @@
 // waits for it if it has to, and so on. What a script does depends on its seed alone, never on time, so a seed gives
 // each caller the same requests again; the schedule decides only when.
 //
-// A worker per processor runs the callers that belong to it. It gives out slots: evenly paced at a rate that breathes
-// a little, or as fast as it can.
+// A worker per processor runs the callers that belong to it. It gives out slots: evenly paced, or as fast as it can.
 #pragma once
 
 #include <atomic>
@@ -36,7 +35,7 @@ class Traffic {
     std::map<std::u16string, uint64_t> Issued() const;
 
  private:
-    void Work(uint32_t processor, double rate);
+    void Work(uint32_t processor, double rate, double swing);
 
     std::vector<Ref<_EPROCESS>> processes_;
     std::vector<std::unique_ptr<Caller>> callers_;  // of the last start, for their counts

@@ -78,17 +78,21 @@ constexpr char kJson[] = "{\"id\":4711,\"state\":\"ready\",\"items\":[\"alpha\",
 // The peer's stream from `at` on.
 void WritePeerBytes(const Endpoint& endpoint, ULONG at, UCHAR* to, ULONG bytes) {
     if (PortOf(endpoint.remote) == kAfdPortHttp) {
-        for (ULONG i = 0; i < bytes; i++) {
-            to[i] = static_cast<UCHAR>(i < sizeof(kHttpHeader) - 1 ? kHttpHeader[i]
-                                                                   : kJson[(at + i) % (sizeof(kJson) - 1)]);
+        constexpr ULONG kHeader = sizeof(kHttpHeader) - 1, kLine = sizeof(kJson) - 1;
+        ULONG done = Least(kHeader, bytes);
+        RtlCopyMemory(to, kHttpHeader, done);
+        while (done < bytes) {
+            const ULONG from = (at + done) % kLine, piece = Least(kLine - from, bytes - done);
+            RtlCopyMemory(to + done, kJson + from, piece);
+            done += piece;
         }
         return;
     }
     // A TDS packet: type, status, length, spid, then rows.
-    ULONG value = 0x9E3779B9u * (at + 1);
-    for (ULONG i = 0; i < bytes; i++) {
-        value = value * 1664525u + 1013904223u;
-        to[i] = static_cast<UCHAR>(value >> 24);
+    ULONG64 value = 0x9E3779B97F4A7C15ull * (at + 1);
+    for (ULONG done = 0; done < bytes; done += sizeof(value)) {
+        RtlCopyMemory(to + done, &value, Least(sizeof(value), bytes - done));
+        value = value * 6364136223846793005ull + 1442695040888963407ull;
     }
     const UCHAR header[8] = {4, 1, static_cast<UCHAR>(bytes >> 8), static_cast<UCHAR>(bytes), 0, 51, 1, 0};
     RtlCopyMemory(to, header, Least(sizeof(header), bytes));
