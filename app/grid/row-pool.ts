@@ -8,7 +8,7 @@ import type { RowWindow } from '../rows/row-window.ts'
 import type { Column, RowLook } from './columns.ts'
 
 /** What a browser lays out and paints in about 5 ms. */
-const CELLS_PER_FRAME = 150
+const CELLS_PER_FRAME = 120
 /** Places are counted anew from here on: the browser's numbers for them are small. */
 const FARTHEST_ROWS = 100_000
 

@@ -14,13 +14,21 @@ export function followTheme(): void {
   const apply = () => {
     const dark = theme.value === 'dark' || (theme.value === 'system' && systemDark.matches)
     document.documentElement.dataset.theme = dark ? 'dark' : 'light'
+    palette.clear()
     themeStamp.value = themeStamp.peek() + 1
   }
   systemDark.addEventListener('change', apply)
   effect(apply)
 }
 
+const palette = new Map<string, string>()
+
 /** The value of a custom property of the root, such as `--line`. */
 export function colour(property: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(property).trim()
+  let value = palette.get(property)
+  if (value === undefined) {
+    value = getComputedStyle(document.documentElement).getPropertyValue(property).trim()
+    palette.set(property, value)
+  }
+  return value
 }

@@ -21,12 +21,14 @@ export function Legend({ entries }: { entries: LegendEntry[] }) {
     resizes.observe(line.current!)
     return () => resizes.disconnect()
   }, [])
+  // A value keeps its room, however many digits it has: only other labels need measuring.
+  const labels = entries.map(({ label }) => label).join()
   useLayoutEffect(() => {
     const items = [...line.current!.querySelectorAll<HTMLElement>('.legend-entry')]
     const ends = items.map((item) => item.offsetLeft + item.offsetWidth)
     const all = ends.length === 0 || ends[ends.length - 1]! <= width
     setFits(all ? ends.length : ends.filter((end) => end <= width - MORE_PX).length)
-  }, [entries, width])
+  }, [labels, width])
 
   const hidden = entries.slice(fits)
   return (
