@@ -13,7 +13,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { WebSocket } from 'ws'
 import { loadBinding } from '../../addon/load.ts'
-import { LossReason } from '../../src/protocol/layout.ts'
 import {
   type ClientMessage,
   type ServerMessage,
@@ -22,9 +21,9 @@ import {
 } from '../../src/protocol/wire.ts'
 import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
 import { Session } from '../../src/session/session.ts'
+import { closingSums, SIM_DRIVERS, sum } from './accounts.ts'
 import { median } from './figure.ts'
 import { random } from './traffic.ts'
-import { SIM_DRIVERS, truthOf } from './whole-path.ts'
 
 const FILTERS = [
   '',
@@ -115,38 +114,6 @@ async function resources() {
     files: readdirSync('/proc/self/fd').length,
     threads: Number(threads?.[1]),
   }
-}
-
-function sum(counts: readonly number[]): number {
-  return counts.reduce((total, count) => total + count, 0)
-}
-
-const lostRecords = (byReason: readonly number[]) =>
-  byReason[LossReason.RingFull] + byReason[LossReason.RecordTooLarge]
-
-/** The sums of a capture that has stopped, and what does not add up. */
-function closingSums(session: Session): { line: string; wrong: string[] } {
-  const { capture, counters } = session
-  if (!counters) return { line: '', wrong: ['the driver did not tell its counters'] }
-  const truth = truthOf(session)
-  const arrivals = sum(counters.functions.map((each) => each.arrivals))
-  const rowsMade = capture.endRow
-  const startsSeen = rowsMade - capture.unpairedEnds
-  const startsLost = lostRecords(capture.losses.starts)
-  const wrong: string[] = []
-  const expect = (what: string, left: number, right: number) => {
-    if (left !== right) wrong.push(`${what}: ${left} is not ${right}`)
-  }
-  expect('requests sent = arrivals counted', truth, arrivals)
-  expect('requests sent = starts seen + starts dropped', truth, startsSeen + startsLost)
-  expect('rows made = at hand + evicted', rowsMade, capture.rowCount + capture.firstRow)
-  expect('starts dropped: records = driver', startsLost, lostRecords(counters.drops.starts))
-  expect('ends dropped: records = driver', lostRecords(capture.losses.ends), lostRecords(counters.drops.ends))
-  const line =
-    `${truth} requests = ${capture.rowCount} rows + ${capture.firstRow} evicted` +
-    ` - ${capture.unpairedEnds} ends without a start + ${startsLost} starts dropped` +
-    `; ${lostRecords(capture.losses.ends)} ends dropped`
-  return { line, wrong }
 }
 
 /** Everybody does what they like until `until`. */
