@@ -70,6 +70,24 @@ export interface NativeSource {
 
 /** What native code does for the store. src/model/native-store.ts has the contract. */
 export interface NativeStore {
+  readonly scan: {
+    codes(
+      codes: Uint16Array,
+      first: number,
+      count: number,
+      answers: Uint8Array,
+      bits: Uint32Array,
+      combine: 0 | 1 | 2,
+    ): void
+    ranges(
+      values: Uint16Array | Uint32Array,
+      first: number,
+      count: number,
+      ranges: Uint32Array,
+      bits: Uint32Array,
+      combine: 0 | 1 | 2,
+    ): void
+  }
   ingest(
     records: Uint32Array,
     at: number,

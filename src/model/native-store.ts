@@ -5,7 +5,7 @@ import type { Scan } from './scan.ts'
 
 export interface NativeStore {
   /** The loops of filters. */
-  readonly scan?: Scan
+  readonly scan: Scan
   /**
    * Takes in records from word `at` of `records` on, as Capture.ingest does and in the same memory, and stops at the
    * first that it leaves to its caller: anything that is not an ordinary start or end, or for which memory must grow.

@@ -31,7 +31,7 @@ import {
   startsAt,
 } from '../support/records.ts'
 
-const { ingest } = loadBinding().store
+const { ingest, scan } = loadBinding().store
 
 /** A capture without the addon, one with it, and how many records the addon took in. */
 class Pair {
@@ -45,6 +45,7 @@ class Pair {
     this.native = new Capture({
       ...options,
       native: {
+        scan,
         ingest: (records, at, captureParts, chunkParts) => {
           const next = ingest(records, at, captureParts, chunkParts)
           for (let from = at; from < next; this.taken++) from += checkRecord(records, from, records.length)
