@@ -4,12 +4,12 @@ import { useState } from 'preact/hooks'
 import {
   formatCodes,
   formatFunctions,
-  PredicateError,
   parseCodes,
   parseDuration,
   parseFunctions,
   parseProcessIds,
 } from '../../src/formats/predicates.ts'
+import { TextError } from '../../src/formats/text-error.ts'
 import { formatDuration } from '../../src/formats/values.ts'
 import { type CaptureSettings, type Choice, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import { MAX_SNAP_LENGTH } from '../../src/protocol/layout.ts'
@@ -193,7 +193,7 @@ function readDraft(draft: Draft): CaptureSettings | string {
       outputSnapLength: readWhole(draft.outputSnapLength, 0, MAX_SNAP_LENGTH, 'Bytes kept of output'),
     }
   } catch (error) {
-    if (error instanceof PredicateError) return `${error.message[0]!.toUpperCase()}${error.message.slice(1)}.`
+    if (error instanceof TextError) return error.sentence
     throw error
   }
 }
@@ -209,7 +209,7 @@ function readChoice<T>(
 function readWhole(text: string, least: number, most: number, label: string): number {
   const value = Number(text)
   if (!/^\s*\d+\s*$/.test(text) || value < least || value > most) {
-    throw new PredicateError(`${label}: a whole number from ${least} to ${most}`)
+    throw new TextError(`${label}: a whole number from ${least} to ${most}`)
   }
   return value
 }

@@ -1,43 +1,82 @@
-// RecordDialog.tsx: where a capture file is to be written.
+// RecordDialog.tsx: where a capture file is to be written, and when to go on in another.
 
 import { useState } from 'preact/hooks'
+import { parseFilesKept, parseRotationSize, parseRotationTime, rotationOf } from '../../src/formats/quotas.ts'
+import { TextError } from '../../src/formats/text-error.ts'
+import type { Rotation } from '../../src/protocol/wire.ts'
 import { openDialog } from '../state/dialogs.ts'
 import { command } from '../state/link.ts'
 import { Dialog } from './Dialog.tsx'
 
+/** The fields as they are typed; '' = not. */
+interface Draft {
+  path: string
+  size: string
+  time: string
+  keep: string
+}
+
 export function RecordDialog() {
-  const [path, setPath] = useState(suggestedName)
+  const [draft, setDraft] = useState<Draft>(() => ({ path: suggestedName(), size: '', time: '', keep: '' }))
+  const rotation = readRotation(draft)
+  const problem = typeof rotation === 'string'
   const start = (event: Event) => {
     event.preventDefault()
-    command({ type: 'record', path: path.trim(), rotation: null })
+    if (typeof rotation === 'string') return
+    command({ type: 'record', path: draft.path.trim(), rotation })
     openDialog.value = null
   }
+  const text = (field: keyof Draft, label: string, hint: string) => (
+    <input
+      class={field === 'path' ? 'mono' : ''}
+      aria-label={label}
+      placeholder={hint}
+      value={draft[field]}
+      spellcheck={false}
+      onInput={(event) => setDraft({ ...draft, [field]: event.currentTarget.value })}
+      autofocus={field === 'path'}
+    />
+  )
   return (
     <Dialog title="Record to a file">
-      <form class="record-form" onSubmit={start}>
-        <label>
-          File
-          <input
-            class="mono"
-            value={path}
-            spellcheck={false}
-            onInput={(event) => setPath(event.currentTarget.value)}
-            autofocus
-          />
-        </label>
-        <p class="dim">
-          A pcapng file, which Wireshark opens. A relative path counts from the folder in which DriverMon was
-          started.
+      <form class="capture-form" onSubmit={start}>
+        <span>File</span>
+        <span class="inline">{text('path', 'File', 'drivermon.pcapng')}</span>
+        <span>New file</span>
+        <span class="inline">
+          at {text('size', 'Size of a file', '256MB')} or after {text('time', 'Time of a file', '1h')}
+        </span>
+        <span>Keep</span>
+        <span class="inline">the newest {text('keep', 'Files kept', 'all')} files</span>
+        <p class={problem ? 'error' : 'dim'} role={problem ? 'alert' : undefined}>
+          {problem
+            ? rotation
+            : 'Pcapng, which Wireshark opens. A relative path counts from the folder in which DriverMon was started. Where there are several files, number and time are added to the name.'}
         </p>
         <footer class="dialog-foot">
           <span />
-          <button type="submit" class="button primary" disabled={path.trim() === ''}>
+          <button type="submit" class="button primary" disabled={problem || draft.path.trim() === ''}>
             Record
           </button>
         </footer>
       </form>
     </Dialog>
   )
+}
+
+/** null = one file; a text says what is wrong. */
+function readRotation({ size, time, keep }: Draft): Rotation | null | string {
+  const read = (text: string, parse: (text: string) => number) => (text.trim() === '' ? 0 : parse(text))
+  try {
+    return rotationOf({
+      sizeBytes: read(size, parseRotationSize),
+      timeMs: read(time, parseRotationTime),
+      keep: read(keep, parseFilesKept),
+    })
+  } catch (error) {
+    if (error instanceof TextError) return error.sentence
+    throw error
+  }
 }
 
 function suggestedName(): string {

@@ -2,6 +2,7 @@
 
 import { formatBytes, formatCount } from '../../src/formats/values.ts'
 import { LossReason } from '../../src/protocol/layout.ts'
+import { openDialog } from '../state/dialogs.ts'
 import { connection, session, status } from '../state/link.ts'
 import { showInFlight } from '../state/top-panel.ts'
 import type { Status } from '../worker/frames.ts'
@@ -47,13 +48,7 @@ export function StatusBar() {
           />
           <InFlight counts={counts} />
           <span class="space" />
-          <Item
-            id="store"
-            before="store"
-            value={formatBytes(counts.storeBytes)}
-            after={`of ${formatBytes(counts.budgetBytes)}`}
-            title="Memory for rows and payload; when it is used up, the oldest rows leave"
-          />
+          <Memory counts={counts} />
           {counts.ringSize > 0 && (
             <Item
               id="ring"
@@ -117,6 +112,21 @@ function InFlight({ counts }: { counts: Status }) {
       onClick={showInFlight}
     >
       in flight <b>{value}</b>
+    </button>
+  )
+}
+
+function Memory({ counts: { storeBytes, budgetBytes } }: { counts: Status }) {
+  return (
+    <button
+      type="button"
+      title="Memory for rows and payload; when it is used up, the oldest rows leave. Press to change it"
+      data-item="store"
+      onClick={() => {
+        openDialog.value = 'memory'
+      }}
+    >
+      rows <b>{formatBytes(storeBytes)}</b> of {formatBytes(budgetBytes)}
     </button>
   )
 }

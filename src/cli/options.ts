@@ -2,8 +2,9 @@
 
 import { InvalidArgumentError, Option } from 'commander'
 import type { SimOptions } from '../../addon/binding.ts'
-import { PredicateError } from '../formats/predicates.ts'
-import { formatBytes, parseSize } from '../formats/values.ts'
+import { parseQuota } from '../formats/quotas.ts'
+import { TextError } from '../formats/text-error.ts'
+import { formatBytes } from '../formats/values.ts'
 import { MAX_RING_BYTES, MIN_RING_BYTES } from '../protocol/layout.ts'
 import { MIN_BUDGET_BYTES } from '../protocol/wire.ts'
 import { availableBytes, defaultRingBytes } from '../session/memory-budget.ts'
@@ -54,7 +55,7 @@ export function trafficOf(kind: SourceKind, options: TrafficOptions, count: numb
 
 export function memoryOption(defaultBytes: number, words = formatBytes(defaultBytes)): Option {
   return new Option('--memory <size>', 'memory that rows may take, such as 2GB; the oldest leave first')
-    .argParser(size(MIN_BUDGET_BYTES, availableBytes()))
+    .argParser(understood((text) => parseQuota(text, MIN_BUDGET_BYTES, availableBytes())))
     .default(defaultBytes, words)
 }
 
@@ -63,21 +64,8 @@ export function ringOption(): Option {
     '--ring <size>',
     "the driver's buffer per processor, in nonpaged memory, such as 32MB: a larger one bridges longer stalls",
   )
-    .argParser(powerOfTwo(size(MIN_RING_BYTES, MAX_RING_BYTES)))
+    .argParser(understood(parseRingSize))
     .default(undefined, `up to ${formatBytes(defaultRingBytes())} here`)
-}
-
-/** Bytes. */
-export function size(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const bytes = parseSize(text)
-    if (bytes === undefined || bytes < least || bytes > most) {
-      throw new InvalidArgumentError(
-        `It should be a size from ${formatBytes(least)} to ${formatBytes(most)}, written with its unit: 64MB.`,
-      )
-    }
-    return bytes
-  }
 }
 
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -90,12 +78,10 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
-function powerOfTwo(read: (text: string) => number): (text: string) => number {
-  return (text) => {
-    const value = read(text)
-    if (!Number.isInteger(Math.log2(value))) throw new InvalidArgumentError('It should be a power of two.')
-    return value
-  }
+function parseRingSize(text: string): number {
+  const bytes = parseQuota(text, MIN_RING_BYTES, MAX_RING_BYTES)
+  if (Number.isInteger(Math.log2(bytes))) return bytes
+  throw new TextError(`"${text}" is no power of two; "16MB" is one, or "32MB"`)
 }
 
 /** Seconds, fractions allowed. */
@@ -113,8 +99,7 @@ export function understood<T>(parse: (text: string) => T): (text: string) => T {
     try {
       return parse(text)
     } catch (error) {
-      if (!(error instanceof PredicateError)) throw error
-      throw new InvalidArgumentError(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`)
+      throw error instanceof TextError ? new InvalidArgumentError(error.sentence) : error
     }
   }
 }

@@ -27,7 +27,7 @@ import {
   trafficOf,
   wholeNumber,
 } from './options.ts'
-import { addRotationOptions, type RotationOptions, rotationOf } from './rotation-options.ts'
+import { addRotationOptions, type RotationOptions, rotationFrom } from './rotation-options.ts'
 
 /** Rows only pair starts with ends here; they need not stay. */
 const BUDGET_BYTES = 64 << 20
@@ -96,7 +96,7 @@ export function addRecordCommand(program: Command, io: Io): void {
 
 async function record(options: Options, io: Io): Promise<void> {
   const kind = sourceKind(options, io)
-  const rotation = rotationOf(options)
+  const rotation = rotationFrom(options)
   const session = new Session(io.openSource(kind), {
     version: io.version,
     budgetBytes: options.memory,

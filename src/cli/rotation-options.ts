@@ -1,56 +1,47 @@
 // rotation-options.ts: the options that spread a recording over several files, so that it can run for days.
 
 import { type Command, Option } from 'commander'
-import { parseDuration } from '../formats/predicates.ts'
-import {
-  MAX_FILES_KEPT,
-  MIN_FILES_KEPT,
-  MIN_ROTATION_BYTES,
-  MIN_ROTATION_MS,
-  type Rotation,
-} from '../protocol/wire.ts'
+import { parseFilesKept, parseRotationSize, parseRotationTime, rotationOf } from '../formats/quotas.ts'
+import { TextError } from '../formats/text-error.ts'
+import type { Rotation } from '../protocol/wire.ts'
 import { CommandError } from './io.ts'
-import { size, understood, wholeNumber } from './options.ts'
+import { understood } from './options.ts'
 
 export interface RotationOptions {
   rotateSize?: number
-  /** Nanoseconds. */
   rotateTime?: number
   keep?: number
 }
 
 export function addRotationOptions(command: Command): Command {
+  const option = (flags: string, description: string, parse: (text: string) => number) =>
+    new Option(flags, description).argParser(understood(parse))
   return command
     .addOption(
-      new Option('--rotate-size <size>', 'go on in another file before one gets larger: 256MB').argParser(
-        size(MIN_ROTATION_BYTES, Number.MAX_SAFE_INTEGER),
+      option(
+        '--rotate-size <size>',
+        'go on in another file before one gets larger: 256MB',
+        parseRotationSize,
       ),
     )
     .addOption(
-      new Option(
+      option(
         '--rotate-time <duration>',
-        'go on in another file when one covers as much: 10min, 1h',
-      ).argParser(understood(parseDuration)),
+        'go on in another file once one covers as much: 10min',
+        parseRotationTime,
+      ),
     )
     .addOption(
-      new Option(
-        '--keep <n>',
-        'keep the newest files only; older ones of this recording are deleted',
-      ).argParser(wholeNumber(MIN_FILES_KEPT, MAX_FILES_KEPT)),
+      option('--keep <n>', 'keep the newest files; older ones of this recording are deleted', parseFilesKept),
     )
 }
 
 /** null = one file. */
-export function rotationOf({ rotateSize, rotateTime, keep }: RotationOptions): Rotation | null {
-  if (rotateTime !== undefined && rotateTime / 1e6 < MIN_ROTATION_MS) {
-    throw new CommandError('--rotate-time: a file should cover a second at least', 2)
+export function rotationFrom({ rotateSize = 0, rotateTime = 0, keep = 0 }: RotationOptions): Rotation | null {
+  try {
+    return rotationOf({ sizeBytes: rotateSize, timeMs: rotateTime, keep })
+  } catch (error) {
+    if (!(error instanceof TextError)) throw error
+    throw new CommandError(`--keep: ${error.message} (--rotate-size, --rotate-time)`, 2)
   }
-  if (rotateSize === undefined && rotateTime === undefined) {
-    if (keep === undefined) return null
-    throw new CommandError(
-      '--keep needs --rotate-size or --rotate-time: without them there is one file only',
-      2,
-    )
-  }
-  return { sizeBytes: rotateSize ?? 0, timeMs: (rotateTime ?? 0) / 1e6, keep: keep ?? 0 }
 }

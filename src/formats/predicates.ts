@@ -6,17 +6,13 @@ import type { FunctionIndex } from '../protocol/ids.ts'
 import { FUNCTION_COUNT, MAX_PREDICATE_ENTRIES } from '../protocol/layout.ts'
 import { describeIoctl, ioctlByName } from './ioctl.ts'
 import { functionByName, functionName, isFastIo } from './irp-names.ts'
+import { TextError } from './text-error.ts'
 import { DURATION_UNITS, formatCount, formatDuration } from './values.ts'
 
 /** One word that stands for every fast-I/O routine. */
 const ALL_FAST_IO = 'FAST_IO'
 
 const ALL_FUNCTIONS = Array.from({ length: FUNCTION_COUNT }, (_, index) => index as FunctionIndex)
-
-/** A text that means nothing here; the message says what would. */
-export class PredicateError extends Error {
-  override readonly name = 'PredicateError'
-}
 
 function words(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== '')
@@ -28,7 +24,7 @@ export function parseFunctions(text: string): FunctionIndex[] {
     if (word.toUpperCase() === ALL_FAST_IO) return ALL_FUNCTIONS.filter(isFastIo)
     const index = functionByName(word)
     if (index === undefined) {
-      throw new PredicateError(
+      throw new TextError(
         `there is no function "${word}"; one is called READ, DEVICE_CONTROL or FAST_IO_WRITE`,
       )
     }
@@ -57,11 +53,11 @@ export function parseCodes(text: string): number[] {
 function entries(text: string, parse: (word: string) => number | undefined, what: string): number[] {
   const values = words(text).map((word) => {
     const value = parse(word)
-    if (value === undefined || value > 0xffffffff) throw new PredicateError(`"${word}" is no ${what}`)
+    if (value === undefined || value > 0xffffffff) throw new TextError(`"${word}" is no ${what}`)
     return value
   })
   if (values.length > MAX_PREDICATE_ENTRIES) {
-    throw new PredicateError(`at most ${MAX_PREDICATE_ENTRIES} can be named, these are ${values.length}`)
+    throw new TextError(`at most ${MAX_PREDICATE_ENTRIES} can be named, these are ${values.length}`)
   }
   return [...new Set(values)]
 }
@@ -71,7 +67,7 @@ export function parseDuration(text: string): number {
   const [, amount, unit = ''] = /^(\d*\.?\d+)\s*(\p{L}*)$/u.exec(text.trim()) ?? []
   const ns = Number(amount) === 0 && unit === '' ? 1 : DURATION_UNITS[unit.toLowerCase()]
   if (amount === undefined || ns === undefined) {
-    throw new PredicateError(`"${text}" is no duration; one is written 250us, 1ms, 2s or 10min`)
+    throw new TextError(`"${text}" is no duration; one is written 250us, 1ms, 2s or 10min`)
   }
   return Number(amount) * ns
 }

@@ -7,7 +7,8 @@ import { DEFAULT_SETTINGS } from '../protocol/capture-settings.ts'
 import { LATENCY_BUCKETS } from '../protocol/layout.ts'
 import type { DriverEntry, SessionState } from '../protocol/wire.ts'
 import { type LoadOptions, loadCaptureFiles } from './capture-file.ts'
-import { SessionError } from './session.ts'
+import { checkBudget } from './memory-budget.ts'
+import { SessionError } from './session-error.ts'
 import type { Gauges, Subject } from './subject.ts'
 
 export async function openFileSubject(
@@ -76,6 +77,7 @@ class FileSubject implements Subject {
   }
   async stop(): Promise<void> {}
   setBudget(bytes: number): void {
+    checkBudget(bytes)
     this.capture.budgetBytes = bytes
   }
   clear(): never {

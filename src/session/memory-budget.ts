@@ -5,7 +5,9 @@
 // the moments in which nobody reads.
 
 import os from 'node:os'
+import { formatBytes } from '../formats/values.ts'
 import { MIN_BUDGET_BYTES } from '../protocol/wire.ts'
+import { SessionError } from './session-error.ts'
 
 const ROWS_SHARE = 1 / 4
 const RINGS_SHARE = 1 / 64
@@ -15,6 +17,15 @@ export const LEAST_RING_BYTES = 1 << 20
 /** The machine's memory, or what this process may have of it (a container's limit). */
 export function availableBytes(total = os.totalmem(), constrained = process.constrainedMemory()): number {
   return constrained > 0 ? Math.min(total, constrained) : total
+}
+
+/** Throws for more than there is. */
+export function checkBudget(bytes: number): void {
+  const most = availableBytes()
+  if (bytes <= most) return
+  throw new SessionError(
+    `There are ${formatBytes(most)} of memory here: rows cannot take ${formatBytes(bytes)}.`,
+  )
 }
 
 export function defaultBudgetBytes(memoryBytes = availableBytes()): number {

@@ -25,9 +25,10 @@ import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver, DriverRefusal } from './driver.ts'
 import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
-import { defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
+import { checkBudget, defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { RecordingFiles } from './recording-files.ts'
+import { SessionError } from './session-error.ts'
 import { SlotRing } from './slot-ring.ts'
 import type { Gauges, Subject, SubjectEvents } from './subject.ts'
 
@@ -47,11 +48,6 @@ export interface SessionOptions {
   native?: NativeStore | undefined
   /** The simulator's callers; null on a device. */
   traffic: SimOptions | null
-}
-
-/** Something was asked that does not go now; the message says why. */
-export class SessionError extends Error {
-  override readonly name = 'SessionError'
 }
 
 /** A driver that had better not be hooked; forcing is up to the user. */
@@ -286,6 +282,7 @@ export class Session implements Subject {
   }
 
   setBudget(bytes: number): void {
+    checkBudget(bytes)
     this.#budgetBytes = bytes
     this.#capture.budgetBytes = bytes
     this.#changed()

@@ -5,13 +5,13 @@ import {
   describePredicates,
   formatCodes,
   formatFunctions,
-  PredicateError,
   parseCodes,
   parseDuration,
   parseFunctions,
   parseProcessIds,
 } from '../../src/formats/predicates.ts'
 import { driverProtection } from '../../src/formats/protected-drivers.ts'
+import { TextError } from '../../src/formats/text-error.ts'
 import { DEFAULT_PREDICATES } from '../../src/protocol/capture-settings.ts'
 
 describe('reading', () => {
@@ -24,8 +24,8 @@ describe('reading', () => {
 
   test('control codes and process ids', () => {
     expect(parseCodes('AFD_RECV, ioctl_afd_send 0x222004 5')).toEqual([0x12017, 0x1201f, 0x222004, 5])
-    expect(() => parseCodes('nonsense')).toThrow(PredicateError)
-    expect(() => parseCodes('0x1FFFFFFFF')).toThrow(PredicateError)
+    expect(() => parseCodes('nonsense')).toThrow(TextError)
+    expect(() => parseCodes('0x1FFFFFFFF')).toThrow(TextError)
     expect(parseProcessIds('4,1208')).toEqual([4, 1208])
     expect(() => parseProcessIds('chrome')).toThrow('"chrome" is no process id')
     expect(() => parseProcessIds(Array.from({ length: 65 }, (_, i) => i).join())).toThrow('at most 64')
@@ -42,7 +42,7 @@ describe('reading', () => {
   })
 
   test.each(['', '5', 'ms', '1 fortnight', '-1ms'])('no duration: “%s”', (text) => {
-    expect(() => parseDuration(text)).toThrow(PredicateError)
+    expect(() => parseDuration(text)).toThrow(TextError)
   })
 })
 

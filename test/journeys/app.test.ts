@@ -92,6 +92,25 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
     expect(await item(page, 'dropped')).toBe(0)
   })
 
+  test('rows take as much memory as one says', async () => {
+    await page.locator('[data-item=store]').click()
+    const field = page.locator('.dialog input')
+    await field.fill('5')
+    expect(await text(page, '.dialog .error')).toContain('is no size')
+    await field.fill('64MB')
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await expect.poll(() => text(page, '[data-item=store]'), PATIENCE).toMatch(/of 64\.0 MB$/)
+  })
+
+  test('a recording may go on in another file', async () => {
+    await page.keyboard.press('r')
+    await page.getByLabel('Files kept').fill('3')
+    expect(await text(page, '.dialog .error')).toContain('say when a new one begins')
+    await page.getByLabel('Size of a file').fill('256MB')
+    expect(await page.locator('.dialog button.primary').isEnabled()).toBe(true)
+    await page.keyboard.press('Escape')
+  })
+
   test('a filter narrows what is shown', async () => {
     const requests = await item(page, 'requests')
     await filter(page, 'ioctl == 0x222400 && state == done')

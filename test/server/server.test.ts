@@ -350,6 +350,26 @@ describe('the wire', () => {
     await page.next('tick', ({ tick }) => tick.sampledOut === 8 && tick.rows === 2)
   })
 
+  it('changes how much memory rows may take, and refuses what is not there', async () => {
+    const page = await Page.open()
+    page.send({ type: 'setBudget', bytes: 64 << 20 })
+    await page.next('tick', ({ tick }) => tick.budgetBytes === 64 << 20)
+    page.send({ type: 'setBudget', bytes: 1e18 })
+    expect((await page.next('error')).message).toMatch(/of memory here: rows cannot take/)
+    page.send({ type: 'setBudget', bytes: 1 })
+    expect((await page.next('error')).message).toMatch(/"bytes" should be a number from/)
+  })
+
+  it.each([
+    [{ sizeBytes: 1000, timeMs: 0, keep: 0 }, '"sizeBytes"'],
+    [{ sizeBytes: 0, timeMs: 1, keep: 0 }, '"timeMs"'],
+    [{ sizeBytes: 1 << 20, timeMs: 0, keep: 1 }, '"keep"'],
+  ])('refuses to record with %j', async (rotation, field) => {
+    const page = await Page.open()
+    page.send({ type: 'record', path: 'nowhere.pcapng', rotation })
+    expect((await page.next('error')).message).toContain(field)
+  })
+
   it('lists requests in flight, the oldest first', async () => {
     const page = await Page.open()
     session.addDriver('AFD')
