@@ -136,6 +136,7 @@ export class View {
 
   /** The rows at indices `first .. first + count` of the view. */
   #rowsAt(first: number, count: number): number[] {
+    if (count === 0) return []
     if (this.#order) return this.#order.rows(first, count)
     const rows: number[] = []
     if (this.#isWhole) {

@@ -260,6 +260,12 @@ describe('an order over several chunks', () => {
     capture.ingest(concat(ends))
   }
 
+  test('has no rows behind its end', () => {
+    const view = capture.view('', { field: 'latency', descending: false })
+    view.advance(() => true)
+    expect(windowRows(view, rows + 1, 60)).toEqual([])
+  })
+
   test.each(['latency', 'pid', 'time', 'row', 'status'])('by %s is what sorting all rows gives', (field) => {
     for (const descending of [false, true]) {
       const view = capture.view('row > 10', { field, descending })
