@@ -259,6 +259,18 @@ test('losses are those of the records', () => {
 })
 
 describe('memory', () => {
+  test('an export that is under way gets the rows that leave meanwhile', () => {
+    const capture = emptyCapture()
+    capture.ingest(startsAt(numbers(0, 2 * CHUNK_ROWS + 7)))
+    const rows: number[] = []
+    for (const request of capture.requests('tid != 5')) {
+      rows.push(Number(request.row))
+      if (rows.length === 10) capture.budgetBytes = 0
+    }
+    expect(capture.rowCount).toBe(7)
+    expect(rows).toEqual(numbers(0, 2 * CHUNK_ROWS + 7).filter((row) => row !== 5))
+  })
+
   test('stays within the budget; the oldest rows leave, the rest keep their numbers', () => {
     const budget = 16 << 20
     const capture = emptyCapture(budget)

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import type { RowId } from '../../src/protocol/ids.ts'
 import {
@@ -21,6 +22,7 @@ import type { Assets } from '../../src/server/assets.ts'
 import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
 import { Session } from '../../src/session/session.ts'
 import { FakeSource } from '../session/fake-source.ts'
+import { numbers, startsAt } from '../support/records.ts'
 
 const page = { body: Buffer.from('<!doctype html>'), type: 'text/html; charset=utf-8' }
 const ASSETS: Assets = new Map([
@@ -283,6 +285,63 @@ describe('the wire', () => {
     const without = await page.window((each) => stampIn(each) === 4 && firstIn(each) === 20)
     expect(anchorIn(without)).toBe(30)
     expect(flagsIn(without)).toBe(WindowFlags.Complete)
+  })
+
+  it.each([
+    ['in capture order', null, 10],
+    ['sorted', { field: 'tid', descending: true }, 10],
+  ] as const)('keeps rows in their lines while the oldest ones leave: %s', async (_name, sort, line) => {
+    const { capture } = session
+    const ids = numbers(0, 3 * CHUNK_ROWS)
+    capture.ingest(startsAt(ids))
+    const page = await Page.open()
+    // All but some rows of the second chunk; tid is the row's number.
+    const filter = 'tid in {0..40000, 50000..999999}'
+    const view = { ...all, filter, sort, count: 20 }
+    page.send({ type: 'view', ...view, anchor: null })
+    const { shown, row } = await page
+      .window((each) => rowsIn(each) === 20)
+      .then((frame) => ({ shown: shownIn(frame), row: 2 * CHUNK_ROWS + 100 }))
+    const index = sort ? ids.length - 1 - row : row - 9999
+    page.send({ type: 'view', ...view, first: index - line, anchor: { row: row as RowId, index } })
+    const before = await page.window((each) => anchorIn(each) === index)
+    expect(rowIn(before, line)).toBe(row)
+
+    capture.budgetBytes = 0 // all but the newest chunk leave
+    const after = await page.window((each) => shownIn(each) < shown)
+    expect(capture.firstRow).toBe(2 * CHUNK_ROWS)
+    expect(shownIn(after)).toBe(CHUNK_ROWS)
+    expect(firstIn(after) + line).toBe(anchorIn(after))
+    expect(flagsIn(after)).toBe(WindowFlags.Complete | WindowFlags.Anchored | WindowFlags.SameRows)
+
+    // The row itself leaves: the window stays inside what there is, and says that the row is gone.
+    capture.ingest(startsAt(numbers(3 * CHUNK_ROWS, CHUNK_ROWS + 50)))
+    const gone = await page.window((each) => (flagsIn(each) & WindowFlags.Anchored) === 0)
+    expect(capture.firstRow).toBe(4 * CHUNK_ROWS)
+    expect(firstIn(gone)).toBeLessThan(shownIn(gone))
+  })
+
+  it('gives a query up at once when another is asked for', async () => {
+    const { capture } = session
+    capture.ingest(startsAt(numbers(0, 100)))
+    const page = await Page.open()
+    page.send({ type: 'view', ...all })
+    await page.window((each) => shownIn(each) === 100)
+    // A query that would never be done.
+    const endless = capture.view('tid < 50', null)
+    const advance = vi.spyOn(endless, 'advance').mockReturnValue(false)
+    vi.spyOn(endless, 'complete', 'get').mockReturnValue(false)
+    const view = vi.spyOn(capture, 'view').mockReturnValueOnce(endless)
+    page.send({ type: 'view', ...all, filter: 'tid < 50' })
+    await until(() => advance.mock.calls.length > 3)
+    page.send({ type: 'view', ...all, filter: 'tid < 30' })
+    const frame = await page.window((each) => stampIn(each) === 3 && shownIn(each) === 30)
+    expect(flagsIn(frame)).toBe(WindowFlags.Complete)
+    const { length } = advance.mock.calls
+    capture.ingest(startsAt(numbers(100, 100)))
+    await page.next('tick', ({ tick }) => tick.rows === 200)
+    expect(advance.mock.calls).toHaveLength(length)
+    expect(view).toHaveBeenCalledTimes(2)
   })
 
   it('points at the mistake in a filter, and keeps the earlier one', async () => {
