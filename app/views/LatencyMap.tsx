@@ -6,8 +6,8 @@ import { formatCount, formatDuration, ticksToNs } from '../../src/formats/values
 import { live, session, subscribeToCharts } from '../state/link.ts'
 import { colour, themeStamp } from '../state/theme.ts'
 import type { ChartsFrame } from '../worker/frames.ts'
-import { AXIS_PX, clearedSurface, drawGridLines } from './canvas.ts'
 
+const AXIS_PX = 44
 const BOTTOM_PX = 4
 /** Decades that an axis may name, in nanoseconds. */
 const LABELS: [number, string][] = [
@@ -115,25 +115,47 @@ function rangeOf(frame: ChartsFrame, perSecond: number): Range {
 }
 
 function paint(canvas: HTMLCanvasElement, frame: ChartsFrame | null, perSecond: number): void {
-  const surface = clearedSurface(canvas)
-  if (!surface || !frame) return
-  const { context, width, height } = surface
+  const scale = devicePixelRatio
+  const width = canvas.clientWidth
+  const height = canvas.clientHeight
+  if (width === 0 || height === 0) return
+  if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale)
+  if (canvas.height !== Math.round(height * scale)) canvas.height = Math.round(height * scale)
+  const context = canvas.getContext('2d')!
+  context.setTransform(scale, 0, 0, scale, 0, 0)
+  context.clearRect(0, 0, width, height)
+  if (!frame) return
   const range = rangeOf(frame, perSecond)
   const plotHeight = height - BOTTOM_PX
-  drawGridLines(surface, linesOf(range, plotHeight, perSecond))
+  paintAxis(context, range, width, plotHeight, perSecond)
   context.imageSmoothingEnabled = false
   context.drawImage(heatImage(frame, range), AXIS_PX, 0, width - AXIS_PX, plotHeight)
 }
 
-/** The decades for which there is room. */
-function linesOf({ low, high }: Range, height: number, perSecond: number): [number, string][] {
+function paintAxis(
+  context: CanvasRenderingContext2D,
+  range: Range,
+  width: number,
+  height: number,
+  perSecond: number,
+): void {
+  context.font = `10px ${colour('--sans')}`
+  context.textAlign = 'right'
+  context.textBaseline = 'middle'
+  context.fillStyle = colour('--faint')
+  context.strokeStyle = colour('--line')
+  context.globalAlpha = 1
   let lastY = Number.POSITIVE_INFINITY
-  return LABELS.flatMap(([ns, label]): [number, string][] => {
-    const y = height * (1 - (bucketOf(ns, perSecond) - low) / (high - low))
-    if (y < 6 || y > height - 5 || lastY - y < 18) return []
+  for (const [ns, label] of LABELS) {
+    const y = height * (1 - (bucketOf(ns, perSecond) - range.low) / (range.high - range.low))
+    if (y < 6 || y > height - 5 || lastY - y < 18) continue
     lastY = y
-    return [[y, label]]
-  })
+    context.fillText(label, AXIS_PX - 6, y)
+    context.beginPath()
+    context.moveTo(AXIS_PX, Math.round(y) + 0.5)
+    context.lineTo(width, Math.round(y) + 0.5)
+    context.stroke()
+  }
 }
 
 const image = document.createElement('canvas')

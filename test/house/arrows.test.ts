@@ -70,7 +70,7 @@ const AREAS: readonly Area[] = [
   {
     path: 'app',
     may: ['app/state/link.ts', 'app/worker?types', 'src/protocol', 'src/formats', 'src/model'],
-    packages: ['preact', '@preact/signals', 'comlink'],
+    packages: ['preact', '@preact/signals', 'uplot', 'comlink'],
   },
   { path: 'app/main.tsx', may: ['app', 'app/state/link.ts', 'app/views'], packages: ['preact'] },
   {
@@ -82,7 +82,7 @@ const AREAS: readonly Area[] = [
   {
     path: 'app/views',
     may: ['app', 'app/state/link.ts', 'app/worker?types', 'src/protocol', 'src/formats', 'src/model'],
-    packages: ['preact', '@preact/signals'],
+    packages: ['preact', '@preact/signals', 'uplot'],
   },
   { path: 'app/vite.config.ts', may: [], packages: ['*'] },
   { path: 'package.json', may: [], packages: [] },
