@@ -35,14 +35,26 @@ uint32_t RowInChunk(double row) {
     return static_cast<uint32_t>(static_cast<uint64_t>(row)) & (kChunkRows - 1);
 }
 
+// Two, four or six words, as dictionary.ts does it.
 template <typename Tuple>
 uint32_t HashOf(const Tuple& tuple) {
-    constexpr uint32_t kFactors[] = {0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xfd7046c5};
     constexpr size_t kWidth = sizeof(Tuple) / 4;
+    static_assert(kWidth == 2 || kWidth == 4 || kWidth == 6);
     const auto words = std::bit_cast<std::array<uint32_t, kWidth>>(tuple);
-    uint32_t hash = 0;
-    for (size_t i = 0; i < kWidth; i++) hash += words[i] * kFactors[i];
-    return (hash ^ (hash >> 15)) * 0x2c1b3c6d;
+    uint32_t hash = words[0] * 0x9e3779b1u + words[1] * 0x85ebca6bu;
+    if constexpr (kWidth > 2) hash += words[2] * 0xc2b2ae35u + words[3] * 0x27d4eb2fu;
+    if constexpr (kWidth > 4) hash += words[4] * 0x165667b1u + words[5] * 0xfd7046c5u;
+    return (hash ^ (hash >> 15)) * 0x2c1b3c6du;
+}
+
+// Without a branch per word, as nearly always they are; word by word, as they were written: a wider load would wait.
+template <typename Tuple>
+bool AreEqual(const Tuple& one, const Tuple& other) {
+    const auto a = std::bit_cast<std::array<uint32_t, sizeof(Tuple) / 4>>(one);
+    const auto b = std::bit_cast<std::array<uint32_t, sizeof(Tuple) / 4>>(other);
+    uint32_t difference = 0;
+    for (size_t i = 0; i < a.size(); i++) difference |= a[i] ^ b[i];
+    return difference == 0;
 }
 
 template <typename Tuple>
@@ -90,7 +102,7 @@ class Dictionary {
     uint32_t SlotOf(const Tuple& tuple) const {
         uint32_t slot = HashOf(tuple) >> shift_;
         for (uint32_t held = index_[slot]; held != 0; held = index_[slot]) {
-            if (memcmp(&entries_[held - 1], &tuple, sizeof(Tuple)) == 0) break;
+            if (AreEqual(entries_[held - 1], tuple)) break;
             slot = (slot + 1) & mask_;
         }
         return slot;
@@ -192,12 +204,15 @@ class Lazily {
  public:
     // Null if it cannot be used.
     View* Get(Parts& parts, size_t chunk, ChunkPart part) {
-        if (state_ == kUnknown) state_ = view_.Open(parts.OfChunk(chunk, part)) ? kUsable : kUnusable;
-        return state_ == kUsable ? &view_ : nullptr;
+        if (usable_) [[likely]] return &view_;
+        if (!asked_) usable_ = view_.Open(parts.OfChunk(chunk, part));
+        asked_ = true;
+        return usable_ ? &view_ : nullptr;
     }
 
  private:
-    enum { kUnknown, kUsable, kUnusable } state_ = kUnknown;
+    bool usable_ = false;
+    bool asked_ = false;
     View view_;
 };
 
@@ -367,11 +382,14 @@ class Ingestion {
         return last_ != nullptr;
     }
 
-    // False = it is not ordinary, and nothing of it was taken in. `record` is the whole record.
+    // Takes in the first record; returns its length in words, or 0 if it is not ordinary: nothing was taken in then.
+    size_t Take(std::span<const uint32_t> records);
+
+ private:
+    // Whole records; false = not ordinary.
     bool Start(const uint32_t* record);
     bool End(const uint32_t* record);
 
- private:
     // Null if it cannot be used. Good until the next look-up of another chunk but the last.
     ChunkView* Chunk(size_t number) {
         // The last has a place of its own: rows are added to it while others are looked up.
@@ -389,9 +407,14 @@ class Ingestion {
         return number < chunkCount_ ? Chunk(number) : nullptr;
     }
 
+    // Null if the function has not been met before.
     Totals* TotalsOf(uint32_t driver, uint32_t function) {
+        KnownFunction& known = known_[(driver * 8 + function) % known_.size()];
+        if (known.totals && known.function == Function{driver, function}) [[likely]] return known.totals;
         const int64_t code = functions_.Find({driver, function});
-        return code == kNone || static_cast<size_t>(code) >= totalsCount_ ? nullptr : totals_ + code;
+        if (code == kNone || static_cast<size_t>(code) >= totalsCount_) return nullptr;
+        known = {{driver, function}, totals_ + code};
+        return known.totals;
     }
 
     // The number of the name that a process has, or kNone.
@@ -410,6 +433,12 @@ class Ingestion {
     size_t totalsCount_ = 0;
     Pairing pairing_;
     Dictionary<Function> functions_;
+    // Those met in this call: a look-up less for each record.
+    struct KnownFunction {
+        Function function;
+        Totals* totals;
+    };
+    std::array<KnownFunction, 64> known_{};
     size_t chunkCount_ = 0;
     double firstRow_ = 0;
     ChunkView* last_ = nullptr;
@@ -521,7 +550,7 @@ uint32_t BucketOf(uint32_t ticks) {
 constexpr uint32_t kStatusCancelled = 0xC0000120;
 
 void CountEnd(Totals& totals, const RequestEnd& end, uint32_t latency) {
-    if ((end.flags & kRequestPended) != 0) totals.pended++;
+    totals.pended += (end.flags & kRequestPended) / kRequestPended;
     if ((end.flags & kRequestUnseen) != 0) {
         totals.unseen++;
         return;
@@ -529,15 +558,16 @@ void CountEnd(Totals& totals, const RequestEnd& end, uint32_t latency) {
     if (totals.latencies == 0 || latency > totals.maxLatency) totals.maxLatency = latency;
     totals.latencies++;
     totals.histogram[BucketOf(latency)]++;
-    if ((end.flags & kRequestFellThrough) != 0) {
-        totals.fellThrough++;
-    } else if (end.status == kStatusCancelled) {
-        totals.cancelled++;
-    } else if (end.status >> 30 == 3) {
-        totals.errors++;
-    } else if (totals.givesBytes != 0) {
-        totals.bytesOut += High(end.information) * kTwo32 + Low(end.information);
-    }
+    // No branches: how requests end is nothing that a processor could foresee.
+    double* sum = &totals.bytesOut;
+    double amount = (High(end.information) * kTwo32 + Low(end.information)) * totals.givesBytes;
+    const bool fellThrough = (end.flags & kRequestFellThrough) != 0;
+    const bool isError = end.status >> 30 == 3;
+    sum = isError ? &totals.errors : sum;
+    sum = end.status == kStatusCancelled ? &totals.cancelled : sum;
+    sum = fellThrough ? &totals.fellThrough : sum;
+    amount = sum == &totals.bytesOut ? amount : 1;
+    *sum += amount;
 }
 
 bool Ingestion::End(const uint32_t* record) {
@@ -619,18 +649,24 @@ bool Ingestion::End(const uint32_t* record) {
     return true;
 }
 
-// Length in words of the ordinary record at `at`; 0 if it is none.
-size_t CheckedLength(std::span<const uint32_t> records, size_t at) {
-    const size_t left = (records.size() - at) * 4;
-    if (left < sizeof(RecordHeader)) return 0;
-    const uint32_t size = records[at];
+size_t Ingestion::Take(std::span<const uint32_t> records) {
+    const size_t left = records.size_bytes();
+    if (left < sizeof(RequestEnd)) return 0;
+    const uint32_t* const record = records.data();
+    const uint32_t size = record[0];
     if (size > left || size > kMaxRecordSize || size % kRecordAlignment != 0) return 0;
-    const uint8_t type = records[at + 1] & 0xff;
-    const uint32_t least = type == kRecordRequestStart ? sizeof(RequestStart) : sizeof(RequestEnd);
-    if (size < least || (type != kRecordRequestStart && type != kRecordRequestEnd)) return 0;
-    const size_t tail = (type == kRecordRequestStart ? offsetof(RequestStart, payloadLength)
-                                                     : offsetof(RequestEnd, payloadLength)) / 4;
-    return records[at + tail] <= size - least ? size / 4 : 0;
+    bool taken = false;
+    switch (record[1] & 0xff) {
+        case kRecordRequestStart:
+            taken = size >= sizeof(RequestStart) &&
+                    record[offsetof(RequestStart, payloadLength) / 4] <= size - sizeof(RequestStart) && Start(record);
+            break;
+        case kRecordRequestEnd:
+            taken = size >= sizeof(RequestEnd) &&
+                    record[offsetof(RequestEnd, payloadLength) / 4] <= size - sizeof(RequestEnd) && End(record);
+            break;
+    }
+    return taken ? size / 4 : 0;
 }
 
 }  // namespace
@@ -638,14 +674,7 @@ size_t CheckedLength(std::span<const uint32_t> records, size_t at) {
 size_t Ingest(std::span<const uint32_t> records, size_t at, Parts& parts) {
     Ingestion ingestion(parts);
     if (at >= records.size() || !ingestion.Open()) return at;
-    while (at < records.size()) {
-        const size_t length = CheckedLength(records, at);
-        if (length == 0) break;
-        const uint32_t* const record = records.data() + at;
-        const bool isStart = (record[1] & 0xff) == kRecordRequestStart;
-        if (!(isStart ? ingestion.Start(record) : ingestion.End(record))) break;
-        at += length;
-    }
+    while (const size_t length = ingestion.Take(records.subspan(at))) at += length;
     return at;
 }
 

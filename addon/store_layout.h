@@ -158,6 +158,7 @@ struct Quantity {
 };
 struct Function {
     uint32_t driver, function;
+    bool operator==(const Function&) const = default;
 };
 
 // RowState of wire.ts.
