@@ -14,6 +14,7 @@ import { benchIngest } from './ingest.ts'
 import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
+import { benchQuiet } from './quiet.ts'
 import { printFigures } from './table.ts'
 import { benchUi } from './ui.ts'
 import { benchWholePath } from './whole-path.ts'
@@ -24,6 +25,7 @@ const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> 
   handover: benchHandover,
   ingest: benchIngest,
   'whole-path': benchWholePath,
+  quiet: benchQuiet,
   query: benchQuery,
   disk: benchDisk,
   ui: benchUi,

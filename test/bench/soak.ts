@@ -11,18 +11,12 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { WebSocket } from 'ws'
 import { loadBinding } from '../../addon/load.ts'
-import {
-  type ClientMessage,
-  type ServerMessage,
-  WINDOW_MAGIC,
-  WIRE_VERSION,
-} from '../../src/protocol/wire.ts'
-import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
+import type { ViewRequest } from '../../src/protocol/wire.ts'
 import { Session } from '../../src/session/session.ts'
 import { closingSums, SIM_DRIVERS, sum } from './accounts.ts'
 import { median } from './figure.ts'
+import { type Page, Site } from './page.ts'
 import { random } from './traffic.ts'
 
 const FILTERS = [
@@ -45,61 +39,13 @@ const next = random(20261122)
 const oneOf = <T>(list: readonly T[]): T => list[next() % list.length]
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** A window of the UI, as the server sees it. */
-class Page {
-  frames = 0
-  errors: string[] = []
-  readonly #socket: WebSocket
-  readonly #opened: Promise<void>
-
-  constructor(origin: string, cookie: string) {
-    this.#socket = new WebSocket(origin.replace('http', 'ws') + SOCKET_PATH, { headers: { cookie, origin } })
-    this.#opened = new Promise((resolve, reject) => this.#socket.once('open', resolve).once('error', reject))
-    this.#socket.on('message', (data: Buffer, isBinary) => this.#take(data, isBinary))
-  }
-
-  async open(): Promise<void> {
-    await this.#opened
-    this.send({ type: 'hello', wire: WIRE_VERSION })
-  }
-
-  send(message: ClientMessage): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message))
-  }
-
-  /** Asks for something else than before. */
-  look(rows: number): void {
-    const sort = next() % 8 === 0 ? { field: oneOf(SORTED_BY), descending: next() % 2 === 0 } : null
-    const follow = next() % 3 === 0
-    this.send({
-      type: 'view',
-      filter: oneOf(FILTERS),
-      sort,
-      first: next() % (rows + 1),
-      count: 60,
-      follow,
-      anchor: null,
-    })
-  }
-
-  stopReading(): void {
-    this.#socket.pause()
-  }
-  readOn(): void {
-    this.#socket.resume()
-  }
-  vanish(): void {
-    this.#socket.terminate()
-  }
-
-  #take(data: Buffer, isBinary: boolean): void {
-    if (isBinary) {
-      if (data.readUInt32LE(0) !== WINDOW_MAGIC) this.errors.push('a frame is no window')
-      this.frames++
-      return
-    }
-    const message = JSON.parse(data.toString()) as ServerMessage
-    if (message.type === 'error' || message.type === 'filterError') this.errors.push(message.message)
+/** What a page asks for next. */
+function something(rows: number): Partial<ViewRequest> {
+  return {
+    filter: oneOf(FILTERS),
+    sort: next() % 8 === 0 ? { field: oneOf(SORTED_BY), descending: next() % 2 === 0 } : null,
+    first: next() % (rows + 1),
+    follow: next() % 3 === 0,
   }
 }
 
@@ -117,20 +63,14 @@ async function resources() {
 }
 
 /** Everybody does what they like until `until`. */
-async function unrest(server: AppServer, cookie: string, session: Session, until: number): Promise<Page[]> {
-  const origin = new URL(server.url).origin
-  const open = async () => {
-    const page = new Page(origin, cookie)
-    await page.open()
-    return page
-  }
-  const reader = await open()
-  const sluggard = await open()
+async function unrest(site: Site, session: Session, until: number): Promise<Page[]> {
+  const reader = await site.open()
+  const sluggard = await site.open()
   const pages = [reader, sluggard]
   while (performance.now() < until) {
-    const visitor = await open()
+    const visitor = await site.open()
     pages.push(visitor)
-    for (const page of [reader, sluggard, visitor]) page.look(session.capture.rowCount)
+    for (const page of [reader, sluggard, visitor]) page.look(something(session.capture.rowCount))
     const { firstRow, rowCount } = session.capture
     const row = (firstRow + (next() % (rowCount + 1))) as typeof firstRow
     reader.send({ type: 'detail', row, stamp: 1 })
@@ -156,15 +96,13 @@ async function main(): Promise<number> {
   for (const driver of SIM_DRIVERS) session.addDriver(driver)
   const problems: string[] = []
   session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
-  const server = await startAppServer({ subject: session, assets: new Map(), version: 'soak', port: 0 })
-  const visit = await fetch(server.url, { redirect: 'manual' })
-  const cookie = (visit.headers.get('set-cookie') ?? '').split(';')[0]
+  const site = await Site.of(session)
 
   let baseline: Awaited<ReturnType<typeof resources>> | null = null
   const memory: number[] = []
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
     session.start()
-    const pages = await unrest(server, cookie, session, performance.now() + epochMs)
+    const pages = await unrest(site, session, performance.now() + epochMs)
     await session.stop()
     for (const page of pages) page.vanish()
     await sleep(200)
@@ -186,7 +124,7 @@ async function main(): Promise<number> {
   // Of the second half over what came before it; a single epoch's peak says how far the collector had got.
   const growth = median(memory.slice(EPOCHS / 2)) - median(memory.slice(1, EPOCHS / 2))
   if (growth > GROWTH_ALLOWED) problems.push(`memory has grown by ${(growth / 2 ** 20).toFixed(0)} MiB`)
-  await server.close()
+  await site.close()
   await session.close()
   for (const problem of new Set(problems)) process.stdout.write(`WRONG: ${problem}\n`)
   process.stdout.write(
