@@ -1,7 +1,8 @@
 // connection.ts: one open window of the UI: a view of the capture, kept up to date over a WebSocket.
 //
-// The rhythm is ours, not the capture's: twenty times a second at most, and only what changed. A page that does not keep
-// up (more than MAX_BUFFERED_BYTES under way) is simply skipped: the next frame tells it everything the missed ones would.
+// The rhythm is ours, not the capture's: twenty times a second, and only what changed; what comes after a rest is shown
+// at once, so that a lone request need not wait for the next beat. A page that does not keep up (more than
+// MAX_BUFFERED_BYTES under way) is simply skipped: the next frame tells it everything the missed ones would.
 
 import type { RawData, WebSocket } from 'ws'
 import type { Capture } from '../model/capture.ts'
@@ -66,6 +67,8 @@ class Connection {
   #sentDetails = new Set<number>()
   #driversAsked = false
   #beats = 0
+  /** The last beat had nothing to do. */
+  #atRest = false
   #timer: NodeJS.Timeout
   #unsubscribe: () => void
 
@@ -79,6 +82,7 @@ class Connection {
     this.#unsubscribe = subject.subscribe({
       state: () => this.#sendState(),
       problem: (message) => this.#send({ type: 'error', message }),
+      grown: () => this.#wake(),
     })
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary))
     socket.on('error', () => socket.terminate())
@@ -225,10 +229,24 @@ class Connection {
 
   #beat(): void {
     if (!this.#greeted || !this.#keepsUp) return
+    this.#atRest = this.#view.complete && !this.#viewDirty && this.#capture === this.#subject.capture
+    this.#show()
+    if (this.#beats++ % TICK_EVERY === 0) this.#sendTick()
+  }
+
+  /** Not from within the batch that wakes us: what is taken in must not wait for what is shown. */
+  #wake(): void {
+    if (!this.#atRest) return
+    this.#atRest = false
+    setImmediate(() => {
+      if (this.#keepsUp) this.#show()
+    })
+  }
+
+  #show(): void {
     this.#followCapture()
     this.#advance()
     if (this.#viewDirty) this.#sendWindow()
-    if (this.#beats++ % TICK_EVERY === 0) this.#sendTick()
   }
 
   /** A start has begun another capture: the same view of that one, and its names anew. */

@@ -399,6 +399,7 @@ export class Session implements Subject {
       }
       return
     }
+    for (const events of this.#events) events.grown?.()
     for (const processId of this.#capture.unknownProcesses()) this.#wanted.add(processId)
     if (this.#wanted.size > 0 && this.#phase === 'running') {
       // At once if the last snapshot is long ago: who asks may be gone in a moment.

@@ -26,6 +26,8 @@ export interface SubjectEvents {
   state(): void
   /** Something went wrong by itself; for people. */
   problem(message: string): void
+  /** The capture has taken something in. Called for each batch: it may cost next to nothing. */
+  grown?(): void
 }
 
 /** Commands throw (or reject) with a message for people. */

@@ -44,12 +44,19 @@ export async function benchQuiet(quick: boolean): Promise<Figure[]> {
   const site = await Site.of(session)
   const page = await site.open()
   page.look({ follow: true })
-  await sleep(1000)
-  const seconds = quick ? 3 : 10
-  const withoutCapture = await cpuPercent(seconds)
+  const seconds = quick ? 2 : 5
+  // The first round of each does not count: then code is still being compiled.
+  const idle: number[] = []
+  const capturing: number[] = []
+  for (let round = 0; round < 4; round++) {
+    session.start()
+    await sleep(1000)
+    capturing.push(await cpuPercent(seconds))
+    await session.stop()
+    await sleep(1000)
+    idle.push(await cpuPercent(seconds))
+  }
   session.start()
-  await sleep(1000)
-  const withCapture = await cpuPercent(seconds)
 
   const next = random(20261123)
   const inStore: number[] = []
@@ -95,10 +102,10 @@ export async function benchQuiet(quick: boolean): Promise<Figure[]> {
       name: 'processor time of the core, two drivers hooked, capturing, a page open, no traffic',
       unit: '% of a processor',
       better: 'lower',
-      ours: withCapture,
-      yardsticks: [{ name: 'the same, but not capturing', value: withoutCapture }],
+      ours: median(capturing.slice(1)),
+      yardsticks: [{ name: 'the same, but not capturing', value: median(idle.slice(1)) }],
       target: `< ${MOST_CPU_PERCENT} %`,
-      met: withCapture < MOST_CPU_PERCENT,
+      met: median(capturing.slice(1)) < MOST_CPU_PERCENT,
       note: 'the simulated kernel and its timers included',
     },
   ]
