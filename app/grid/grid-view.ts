@@ -49,6 +49,8 @@ export interface GridParts {
 export class GridView {
   private readonly pool: RowPool
   private map: ScrollMap
+  /** The one by which the page is sized. */
+  private sized: ScrollMap | null = null
   private position = 0
   private window: RowWindow | null = null
   private query: Query = { filter: '', sort: null, follow: true }
@@ -216,9 +218,19 @@ export class GridView {
   private resizeMap(rows: number, viewHeight: number): void {
     if (rows === this.map.rows && viewHeight === this.map.viewHeight) return
     this.map = new ScrollMap(rows, this.rowHeight, viewHeight)
-    this.parts.layer.style.height = `${viewHeight}px`
-    this.parts.sizer.style.height = `${Math.max(viewHeight, this.map.scrollHeight)}px`
-    this.parts.grid.setAttribute('aria-rowcount', String(rows + 1))
+  }
+
+  /**
+   * Only right before the thumb is placed: where there is less to scroll than before the browser moves the thumb itself,
+   * and that is not to be taken for a person's hand.
+   */
+  private applySize(): void {
+    const { map } = this
+    if (this.sized === map) return
+    this.sized = map
+    this.parts.layer.style.height = `${map.viewHeight}px`
+    this.parts.sizer.style.height = `${Math.max(map.viewHeight, map.scrollHeight)}px`
+    this.parts.grid.setAttribute('aria-rowcount', String(map.rows + 1))
   }
 
   private drawSoon(): void {
@@ -228,6 +240,7 @@ export class GridView {
   private readonly draw = (): void => {
     const { map, window } = this
     this.position = this.query.follow ? map.maxPosition : map.clamp(this.position)
+    this.applySize()
     this.placeThumb()
     this.ask()
     this.events.atTop(this.position < this.rowHeight)
@@ -240,7 +253,7 @@ export class GridView {
       return this.look(rows, row, isSelected)
     })
     this.parts.grid.setAttribute('aria-activedescendant', this.pool.idOf(this.selectedIndex))
-    if (this.wantedIndex >= 0) this.selectIndex(this.wantedIndex)
+    if (window?.has(this.wantedIndex)) this.selectIndex(this.wantedIndex)
     if (!isDrawn) this.drawSoon()
   }
 
@@ -321,8 +334,8 @@ export class GridView {
 
   private onMouseDown(event: MouseEvent): void {
     if (event.button !== 0) return
-    const index = this.pool.indexOf(event.target)
-    if (index >= 0) this.selectIndex(index)
+    const row = this.pool.rowAt(event.target)
+    if (row !== null) this.select(row, this.window?.indexOf(row) ?? -1)
   }
 
   private onKey(event: KeyboardEvent): void {
@@ -347,19 +360,25 @@ export class GridView {
   }
 
   private selectIndex(index: number): void {
+    const { window } = this
+    if (window?.has(index)) {
+      this.select(window.rowId(index - window.first), index)
+      return
+    }
     this.stopFollowing()
     this.wantedIndex = index
-    const revealed = this.map.reveal(index, this.position)
-    if (revealed !== this.position) {
-      this.position = revealed
-      this.drawSoon()
-    }
-    const { window } = this
-    if (!window?.has(index)) return
+    this.position = this.map.reveal(index, this.position)
+    this.drawSoon()
+  }
+
+  /** `index`: where the row stands in the view, or -1. */
+  private select(row: RowId, index: number): void {
+    this.stopFollowing()
     this.wantedIndex = -1
     this.selectedIndex = index
-    this.selected = window.rowId(index - window.first)
-    this.events.select(this.selected)
+    this.selected = row
+    if (index >= 0) this.position = this.map.reveal(index, this.position)
+    this.events.select(row)
     this.drawSoon()
   }
 }

@@ -4,6 +4,7 @@
 // is written, and so much of it per frame as a frame has room for: forty rows that all change at once take three frames,
 // and until its turn comes a row keeps what it showed.
 
+import type { RowId } from '../../src/protocol/ids.ts'
 import type { RowWindow } from '../rows/row-window.ts'
 import type { Column, RowLook } from './columns.ts'
 
@@ -27,6 +28,8 @@ interface PooledRow {
   className: string
   /** Which row of the view it stands for; -1 = none. */
   index: number
+  /** Which row it shows; null = none yet. */
+  row: RowId | null
   mark: number
   barWidth: number
 }
@@ -83,10 +86,10 @@ export class RowPool {
     return true
   }
 
-  /** The index, within the view, of the row that holds that element; -1 = none. */
-  indexOf(target: EventTarget | null): number {
+  /** The row that an element shows: the one that a person sees there, wherever it may stand by now. */
+  rowAt(target: EventTarget | null): RowId | null {
     const element = target instanceof Element ? target.closest('.row') : null
-    return this.rows.find((row) => row.element === element)?.index ?? -1
+    return this.rows.find((row) => row.element === element)?.row ?? null
   }
 
   /** The element id of the row with that index, for aria-activedescendant. */
@@ -124,6 +127,7 @@ export class RowPool {
     const row = index - window.first
     const { className, mark, bar } = look(window, row)
     this.setClass(pooled, className, index)
+    pooled.row = window.rowId(row)
     let written = 0
     for (const [i, column] of this.columns.entries())
       written += setText(pooled.cells[i]!, column.text(window, row))
@@ -141,6 +145,7 @@ export class RowPool {
 
   private drawWaiting(pooled: PooledRow, index: number): number {
     this.setClass(pooled, 'row waiting', index)
+    pooled.row = null
     let written = 0
     for (const cell of pooled.cells) written += setText(cell, '')
     return written
@@ -182,6 +187,7 @@ export class RowPool {
       barred: cellOf('duration'),
       className: '',
       index: -2,
+      row: null,
       mark: -1,
       barWidth: -1,
     }

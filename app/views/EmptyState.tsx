@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact'
 import { chooseDrivers, toggleRunning } from '../state/actions.ts'
-import { connection, reconnect, session, status } from '../state/link.ts'
+import { connection, isSettled, reconnect, session, status } from '../state/link.ts'
 import { filter, setFilter } from '../state/query.ts'
 import { Icon, type IconName } from './Icon.tsx'
 
@@ -31,7 +31,7 @@ export function EmptyState() {
     )
   if (link.kind === 'connecting' || !state) return <Message icon="plug" title="Connecting to the core…" />
   if (counts && counts.rows > 0) {
-    if (counts.shown > 0 || filter.value === '') return null
+    if (counts.shown > 0 || filter.value === '' || !isSettled.value) return null
     return (
       <Message icon="search" title="No request matches the filter">
         <p>

@@ -11,6 +11,7 @@ import { requestColumns, rowText } from '../grid/request-columns.ts'
 import {
   detail,
   filterProblem,
+  isSettled,
   look,
   readRows,
   refreshDetail,
@@ -123,9 +124,20 @@ export function GridPanel() {
           </div>
         </div>
       </div>
+      <Progress />
       {atTop && <OlderRows />}
       <EmptyState />
     </main>
+  )
+}
+
+/** Until all rows have been filtered and sorted; what takes no time shows nothing (see the style sheet). */
+function Progress() {
+  if (isSettled.value) return null
+  return (
+    <div class="grid-progress" role="status">
+      {sort.value ? 'Sorting…' : 'Filtering…'}
+    </div>
   )
 }
 

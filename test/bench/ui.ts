@@ -12,29 +12,22 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, extname, join } from 'node:path'
+import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { gzipSync } from 'node:zlib'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { ROW_BYTES } from '../../src/protocol/wire.ts'
 import { startFakeCore } from '../app/fake-core.ts'
+import { type AppPage, ASSETS, firstChart, launchBrowser, openPage, PRODUCT, watch } from './browser.ts'
 import { type Figure, median } from './figure.ts'
 import { serveRawPage } from './raw-page.ts'
 import { number } from './table.ts'
 import { type PageCost, tracePage } from './trace.ts'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-/** The product as run.mjs has built it for us. */
-const PRODUCT = join(dirname(process.argv[1]), 'product')
-const ASSETS = join(PRODUCT, 'app')
 /** 60 a second, less what the clocks of compositor and trace differ. */
 const LEAST_FRAMES_PER_SECOND = 59
 const MOST_FRAME_MS = 10
 const MOST_MEGABYTES_PER_SECOND = 0.3
-const MOST_HEAP_GROWTH_KB = 256
-
-/** By then everything has run that will, and is compiled. */
-const WARM_UP_SECONDS = 4
 
 type Mode = 'following' | 'scrolling' | 'filtered'
 
@@ -62,25 +55,13 @@ function loads(quick: boolean): Load[] {
 
 export async function benchUi(quick: boolean): Promise<Figure[]> {
   const seconds = quick ? 2 : 6
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  const browser = await launchBrowser()
   try {
     const idle = await measureApp(browser, { ...HEAVY, rate: 0 }, seconds)
     const measured: { load: Load; cost: Observed }[] = []
     for (const load of loads(quick)) measured.push({ load, cost: await measureApp(browser, load, seconds) })
     const raw = await measureRaw(browser, HEAVY.rate, seconds)
     const product = await measureProduct(browser, seconds)
-    const heap = await measureHeap(browser, quick ? 4 : 60)
     const startMs = await measureStarts(browser, quick ? 1 : 5)
 
     const of = (wanted: Load) => measured.find(({ load }) => nameOf(load) === nameOf(wanted))!.cost
@@ -135,16 +116,6 @@ export async function benchUi(quick: boolean): Promise<Figure[]> {
         note:
           `${describe(product)}; the simulated kernel's callers keep both processors busy, so that the core ` +
           'sends fewer windows than the page could draw',
-      },
-      {
-        name: `growth of the page's heap in ${heap.seconds} s`,
-        unit: 'KB',
-        better: 'lower',
-        ours: heap.growthKb,
-        yardsticks: [],
-        target: `≤ ${MOST_HEAP_GROWTH_KB} KB`,
-        met: heap.growthKb <= MOST_HEAP_GROWTH_KB,
-        note: `of ${number(heap.kilobytes)} KB, each after collecting garbage; ${nameOf(HEAVY)}`,
       },
       {
         name: 'from starting the program to the first chart',
@@ -239,30 +210,6 @@ async function measureProduct(browser: Browser, seconds: number): Promise<Observ
   }
 }
 
-/** The heap's growth once everything has been drawn that will be. */
-async function measureHeap(browser: Browser, seconds: number) {
-  const core = await startFakeCore({ assets: ASSETS, rows: HEAVY.rows, rate: HEAVY.rate, live: true })
-  const opened = await openPage(browser, core.url)
-  const { page } = opened
-  const devtools = await page.context().newCDPSession(page)
-  const kilobytes = async () => {
-    await devtools.send('HeapProfiler.collectGarbage')
-    const { usedSize } = await devtools.send('Runtime.getHeapUsage')
-    return usedSize / 1024
-  }
-  try {
-    await firstChart(page)
-    await watch(page, WARM_UP_SECONDS)
-    const before = await kilobytes()
-    await watch(page, seconds)
-    const after = await kilobytes()
-    return { seconds, kilobytes: after, growthKb: after - before }
-  } finally {
-    await page.close()
-    await core.close()
-  }
-}
-
 async function measureStarts(browser: Browser, times: number): Promise<number> {
   const milliseconds: number[] = []
   for (let i = 0; i < times; i++) {
@@ -280,24 +227,6 @@ async function measureStarts(browser: Browser, times: number): Promise<number> {
   return median(milliseconds)
 }
 
-interface AppPage {
-  page: Page
-  /** Received over its sockets so far. */
-  socketBytes(): number
-}
-
-async function openPage(browser: Browser, url: string): Promise<AppPage> {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-  let bytes = 0
-  page.on('websocket', (socket) => {
-    socket.on('framereceived', ({ payload }) => {
-      bytes += payload.length
-    })
-  })
-  await page.goto(url, { waitUntil: 'commit' })
-  return { page, socketBytes: () => bytes }
-}
-
 async function observe(
   browser: Browser,
   { page, socketBytes }: AppPage,
@@ -311,34 +240,6 @@ async function observe(
     megabytesPerSecond = (socketBytes() - bytes) / 1e3 / (performance.now() - begin)
   })
   return { ...cost, megabytesPerSecond }
-}
-
-/** When the first rate was on the screen, in milliseconds since 1970. */
-function firstChart(page: Page): Promise<number> {
-  return page.evaluate(
-    () =>
-      new Promise<number>((resolve) => {
-        const look = () => {
-          const rate = document.querySelector('[data-testid=rate]')?.textContent ?? ''
-          if (/\d/.test(rate)) resolve(performance.timeOrigin + performance.now())
-          else requestAnimationFrame(look)
-        }
-        look()
-      }),
-  )
-}
-
-/** Asks for every frame there is, for that long. */
-function watch(page: Page, seconds: number): Promise<void> {
-  return page.evaluate(
-    (ms) =>
-      new Promise<void>((resolve) => {
-        const end = performance.now() + ms
-        const next = () => (performance.now() < end ? requestAnimationFrame(next) : resolve())
-        next()
-      }),
-    seconds * 1000,
-  )
 }
 
 /** Turns the wheel over the grid as fast as the page takes it: up, into rows that it has not seen. */

@@ -1,65 +1,18 @@
 // app.test.ts: from the simulated kernel to the screen: the built product, seen in a real browser.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { createInterface } from 'node:readline'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bytesOf, cannotRun, filter, item, openWindow, PATIENCE, rows, text, type Window } from './window.ts'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const APP = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
-const required = Boolean(process.env.CI || process.env.DRIVERMON_REQUIRE_JOURNEYS)
-const missing = existsSync(CHROMIUM) ? '' : `no browser at ${CHROMIUM}: apt-get install chromium`
-if (missing && !required) console.warn(`app journey skipped: ${missing}`)
-
-/** Generous: the machine may be busy. Nothing waits this long unless it fails. */
-const PATIENCE = { timeout: 30_000 }
-
-describe.skipIf(missing !== '' && !required)('the app', () => {
-  let app: ChildProcess
-  let browser: Browser
+describe.skipIf(cannotRun)('the app', () => {
+  let window: Window
   let page: Page
-  const complaints: string[] = []
 
   beforeAll(async () => {
-    app = spawn(process.execPath, [APP, '--no-open', '--source', 'sim', '--seed', '7', '--rate', '2000'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const url = await printedUrl(app)
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    })
-    page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
-    page.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => complaints.push(String(error)))
-    await page.addInitScript(() => {
-      document.addEventListener('securitypolicyviolation', (event) => {
-        console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`)
-      })
-    })
-    await page.goto(url)
+    window = await openWindow('--seed', '7', '--rate', '2000')
+    page = window.page
   })
-
-  afterAll(async () => {
-    await browser?.close()
-    if (app && app.exitCode === null) {
-      app.kill('SIGINT')
-      await once(app, 'exit')
-    }
-  })
+  afterAll(() => window?.close())
 
   test('shows rows that a person can read', async () => {
     await expect.poll(async () => (await rows(page)).length, PATIENCE).toBeGreaterThan(5)
@@ -212,60 +165,9 @@ describe.skipIf(missing !== '' && !required)('the app', () => {
 
   test('says so when the core is gone', async () => {
     // What the browser says of a refused connection is no complaint of ours.
-    const honest = [...complaints]
-    app.kill('SIGINT')
-    await once(app, 'exit')
+    const honest = [...window.complaints]
+    await window.endCore()
     await expect.poll(() => text(page, '.empty-state'), PATIENCE).toContain('No connection to the core')
     expect(honest).toEqual([])
   })
 })
-
-async function printedUrl(app: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: app.stdout! })) {
-    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
-    if (url) {
-      // Keep reading, so that the app never waits for us.
-      app.stdout!.resume()
-      return url[0]
-    }
-  }
-  throw new Error('the app ended without printing its URL')
-}
-
-/** The visible rows, by column title. */
-function rows(page: Page): Promise<Record<string, string>[]> {
-  return page.evaluate(() => {
-    const titles = [...document.querySelectorAll('[role=columnheader] button span:first-child')].map(
-      (title) => title.textContent ?? '',
-    )
-    // From top to bottom: a row that is scrolled out at one end comes in again at the other.
-    const place = (row: Element) => Number(row.getAttribute('aria-rowindex'))
-    const rows = [...document.querySelectorAll('.row:not(.void, .waiting)')]
-    rows.sort((a, b) => place(a) - place(b))
-    return rows.map((row) =>
-      Object.fromEntries([...row.children].map((cell, i) => [titles[i]!, cell.textContent ?? ''])),
-    )
-  })
-}
-
-async function text(page: Page, selector: string): Promise<string> {
-  return (await page.locator(selector).first().textContent()) ?? ''
-}
-
-/** A figure of the status bar. */
-async function item(page: Page, name: string): Promise<number> {
-  return Number((await text(page, `[data-item="${name}"] b`)).replaceAll(',', ''))
-}
-
-async function filter(page: Page, text: string): Promise<void> {
-  const field = page.locator('#filter-field')
-  await field.fill(text)
-  await field.press('Enter')
-  await field.press('Escape')
-}
-
-/** What a hex view shows, as numbers. Rows out of sight are not on the page. */
-async function bytesOf(page: Page, panel: string): Promise<number[]> {
-  const lines = await page.locator(`[data-payload="${panel}"] .hex-row .bytes`).allTextContents()
-  return lines.flatMap((line) => (line.match(/[0-9a-f]{2}/g) ?? []).map((byte) => Number.parseInt(byte, 16)))
-}

@@ -1,0 +1,70 @@
+// browser.ts: the window in Chromium, for the benches that look at it: the product's page, opened, watched, and seen to draw.
+
+import { dirname, join } from 'node:path'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+/** The product as run.mjs has built it for us. */
+export const PRODUCT = join(dirname(process.argv[1]), 'product')
+export const ASSETS = join(PRODUCT, 'app')
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+export interface AppPage {
+  page: Page
+  /** Received over its sockets so far. */
+  socketBytes(): number
+}
+
+export async function openPage(browser: Browser, url: string): Promise<AppPage> {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+  let bytes = 0
+  page.on('websocket', (socket) => {
+    socket.on('framereceived', ({ payload }) => {
+      bytes += payload.length
+    })
+  })
+  await page.goto(url, { waitUntil: 'commit' })
+  return { page, socketBytes: () => bytes }
+}
+
+/** When the first rate was on the screen, in milliseconds since 1970. */
+export function firstChart(page: Page): Promise<number> {
+  return page.evaluate(
+    () =>
+      new Promise<number>((resolve) => {
+        const look = () => {
+          const rate = document.querySelector('[data-testid=rate]')?.textContent ?? ''
+          if (/\d/.test(rate)) resolve(performance.timeOrigin + performance.now())
+          else requestAnimationFrame(look)
+        }
+        look()
+      }),
+  )
+}
+
+/** Asks for every frame there is, for that long. */
+export function watch(page: Page, seconds: number): Promise<void> {
+  return page.evaluate(
+    (ms) =>
+      new Promise<void>((resolve) => {
+        const end = performance.now() + ms
+        const next = () => (performance.now() < end ? requestAnimationFrame(next) : resolve())
+        next()
+      }),
+    seconds * 1000,
+  )
+}

@@ -1,0 +1,124 @@
+// window.ts: the built product, started with a simulated kernel and opened in a real browser, and what can be read there.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { chromium, type Page } from 'playwright-core'
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const APP = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
+const required = Boolean(process.env.CI || process.env.DRIVERMON_REQUIRE_JOURNEYS)
+const missing = existsSync(CHROMIUM) ? '' : `no browser at ${CHROMIUM}: apt-get install chromium`
+
+/** There is no browser, and none is required. */
+export const cannotRun = missing !== '' && !required
+if (cannotRun) console.warn(`app journey skipped: ${missing}`)
+
+/** Generous: the machine may be busy. Nothing waits this long unless it fails. */
+export const PATIENCE = { timeout: 30_000 }
+
+export interface Window {
+  page: Page
+  /** Errors and warnings of the page so far. */
+  complaints: string[]
+  /** Ends the core, as Ctrl-C does. */
+  endCore(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openWindow(...options: string[]): Promise<Window> {
+  const app = spawn(process.execPath, [APP, '--no-open', '--source', 'sim', ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const endCore = async () => {
+    if (app.exitCode !== null) return
+    app.kill('SIGINT')
+    await once(app, 'exit')
+  }
+  const url = await printedUrl(app)
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`)
+    })
+  })
+  await page.goto(url)
+  return {
+    page,
+    complaints,
+    endCore,
+    async close() {
+      await browser.close()
+      await endCore()
+    },
+  }
+}
+
+async function printedUrl(app: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: app.stdout! })) {
+    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
+    if (url) {
+      // Keep reading, so that the app never waits for us.
+      app.stdout!.resume()
+      return url[0]
+    }
+  }
+  throw new Error('the app ended without printing its URL')
+}
+
+/** The visible rows, by column title. */
+export function rows(page: Page): Promise<Record<string, string>[]> {
+  return page.evaluate(() => {
+    const titles = [...document.querySelectorAll('[role=columnheader] button span:first-child')].map(
+      (title) => title.textContent ?? '',
+    )
+    // From top to bottom: a row that is scrolled out at one end comes in again at the other.
+    const place = (row: Element) => Number(row.getAttribute('aria-rowindex'))
+    const rows = [...document.querySelectorAll('.row:not(.void, .waiting)')]
+    rows.sort((a, b) => place(a) - place(b))
+    return rows.map((row) =>
+      Object.fromEntries([...row.children].map((cell, i) => [titles[i]!, cell.textContent ?? ''])),
+    )
+  })
+}
+
+export async function text(page: Page, selector: string): Promise<string> {
+  return (await page.locator(selector).first().textContent()) ?? ''
+}
+
+/** A figure of the status bar. */
+export async function item(page: Page, name: string): Promise<number> {
+  return Number((await text(page, `[data-item="${name}"] b`)).replaceAll(',', ''))
+}
+
+export async function filter(page: Page, text: string): Promise<void> {
+  const field = page.locator('#filter-field')
+  await field.fill(text)
+  await field.press('Enter')
+  await field.press('Escape')
+}
+
+/** What a hex view shows, as numbers. Rows out of sight are not on the page. */
+export async function bytesOf(page: Page, panel: string): Promise<number[]> {
+  const lines = await page.locator(`[data-payload="${panel}"] .hex-row .bytes`).allTextContents()
+  return lines.flatMap((line) => (line.match(/[0-9a-f]{2}/g) ?? []).map((byte) => Number.parseInt(byte, 16)))
+}
