@@ -1,15 +1,13 @@
 // soak.ts: `npm run soak`: the product under load for as long as one likes, and then the sums.
 //
 // The simulated callers ask for a million requests a second (0 = as many as they can), the capture is stopped and
-// started again by a page, and meanwhile other pages filter, sort, scroll, look at rows, stop reading, and vanish.
-// After each stop every request must be accounted for:
-//
-//   truth (what the callers sent) = starts that made or completed a row + starts counted as dropped
-//   rows made = rows at hand + rows evicted;  drops told by the records = drops counted by the driver
-//
-// and once all is over, memory, open files and threads must be what they were after the first start.
+// started again, every other time it is recorded to files that rotate, and meanwhile pages filter, sort, scroll, look at
+// rows, stop reading, and vanish. After each stop every request must be accounted for (accounts.ts), the files kept must
+// be those that were asked for, and memory, open files and threads must be what they were after the first starts.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadBinding } from '../../addon/load.ts'
 import type { ViewRequest } from '../../src/protocol/wire.ts'
@@ -32,6 +30,9 @@ const FILTERS = [
 const SORTED_BY = ['latency', 'time', 'process', 'information', 'row']
 const EPOCHS = 10
 const BUDGET_BYTES = 128 << 20
+const ROTATION = { sizeBytes: 64 << 20, timeMs: 0, keep: 3 }
+/** What rings, slots, the simulated kernel, compiled code and pages may take beside the rows. */
+const BESIDE_ROWS = 320 << 20
 /** What memory may move by without anything being kept: buffers are pooled, the collector takes its time. */
 const GROWTH_ALLOWED = 48 << 20
 
@@ -82,6 +83,18 @@ async function unrest(site: Site, session: Session, until: number): Promise<Page
   return pages
 }
 
+/** What is wrong with the files of a recording that has ended. */
+function wrongFiles(folder: string): string[] {
+  const files = readdirSync(folder).map((name) => statSync(join(folder, name)).size)
+  const wrong: string[] = []
+  if (files.length === 0 || files.length > ROTATION.keep)
+    wrong.push(`${files.length} files are kept, not 1 to ${ROTATION.keep}`)
+  const largest = Math.max(...files)
+  if (largest > ROTATION.sizeBytes)
+    wrong.push(`a file has ${largest} bytes, not ${ROTATION.sizeBytes} at most`)
+  return wrong
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { minutes: { type: 'string', default: '10' }, rate: { type: 'string', default: '1000000' } },
@@ -98,18 +111,27 @@ async function main(): Promise<number> {
   session.subscribe({ state: () => {}, problem: (message) => problems.push(message) })
   const site = await Site.of(session)
 
+  const { rss: before } = await resources()
   let baseline: Awaited<ReturnType<typeof resources>> | null = null
   const memory: number[] = []
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    const folder = epoch % 2 === 0 ? mkdtempSync(join(tmpdir(), 'drivermon-soak-')) : null
+    if (folder) await session.record(join(folder, 'soak.pcapng'), ROTATION)
     session.start()
     const pages = await unrest(site, session, performance.now() + epochMs)
+    const recorded = session.recordedBytes
     await session.stop()
     for (const page of pages) page.vanish()
     await sleep(200)
     const { line, wrong } = closingSums(session)
+    if (folder) {
+      wrong.push(...wrongFiles(folder))
+      rmSync(folder, { recursive: true })
+    }
     const { rss, files, threads } = await resources()
     process.stdout.write(
       `${epoch}/${EPOCHS}  ${line}; ${(rss / 2 ** 20).toFixed(0)} MiB, ${files} files, ${threads} threads, ` +
+        `${folder ? `${(recorded / 2 ** 20).toFixed(0)} MiB recorded, ` : ''}` +
         `${sum(pages.map(({ frames }) => frames))} windows to ${pages.length} pages\n`,
     )
     problems.push(...wrong, ...pages.flatMap(({ errors }) => errors))
@@ -121,6 +143,11 @@ async function main(): Promise<number> {
     if (baseline && threads > baseline.threads)
       problems.push(`${threads} threads, there were ${baseline.threads}`)
   }
+  const most = BUDGET_BYTES + BESIDE_ROWS
+  if (Math.max(...memory) - before > most)
+    problems.push(
+      `memory is ${((Math.max(...memory) - before) / 2 ** 20).toFixed(0)} MiB more than before the first start, not ${most >> 20} at most`,
+    )
   // Of the second half over what came before it; a single epoch's peak says how far the collector had got.
   const growth = median(memory.slice(EPOCHS / 2)) - median(memory.slice(1, EPOCHS / 2))
   if (growth > GROWTH_ALLOWED) problems.push(`memory has grown by ${(growth / 2 ** 20).toFixed(0)} MiB`)
