@@ -20,7 +20,7 @@ import { benchUi } from './ui.ts'
 import { benchUiMemory } from './ui-memory.ts'
 import { benchWholePath } from './whole-path.ts'
 
-const BENCHES: Record<string, (quick: boolean) => Promise<Figure[]> | Figure[]> = {
+const BENCHES: Record<string, (quick: boolean, rows?: number) => Promise<Figure[]> | Figure[]> = {
   producer: benchProducer,
   hook: benchHook,
   handover: benchHandover,
@@ -38,6 +38,8 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     json: { type: 'string' },
+    /** For the query bench: another number of rows. */
+    rows: { type: 'string' },
     /** Runs one bench here and writes its figures to standard output: what the processes of their own are told. */
     child: { type: 'string' },
   },
@@ -46,7 +48,10 @@ const { values: options } = parseArgs({
 if (!isMainThread) {
   servePlainObjects()
 } else if (options.child !== undefined) {
-  const figures = await BENCHES[options.child](options.quick)
+  const figures = await BENCHES[options.child](
+    options.quick,
+    options.rows === undefined ? undefined : Number(options.rows),
+  )
   process.stdout.write(JSON.stringify(figures))
 } else {
   // Ten minutes of looking at one page are asked for by name.
@@ -69,6 +74,7 @@ function runAll(names: readonly string[]): void {
       '--child',
       name,
       ...(options.quick ? ['--quick'] : []),
+      ...(options.rows === undefined ? [] : ['--rows', options.rows]),
     ]
     const { status, stdout } = spawnSync(process.execPath, args, {
       encoding: 'utf8',

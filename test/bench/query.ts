@@ -2,14 +2,17 @@
 // typed arrays and DuckDB, all holding the same requests and having to agree on the answers.
 //
 // DuckDB is asked for less than we have to give: it counts, or sorts into a table of its own, but keeps no bitmap that
-// a live capture goes on growing.
+// a live capture goes on growing. With more rows than it and the objects have room for (--rows) both stay away.
 
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { loadBinding } from '../../addon/load.ts'
 import type { Capture } from '../../src/model/capture.ts'
 import { Caller, Kind } from '../../src/model/chunk.ts'
 import { type EntrySource, fieldNamed } from '../../src/model/fields.ts'
+import { portableScan, type Scan } from '../../src/model/scan.ts'
 import type { View } from '../../src/model/view.ts'
-import { type Figure, interleave, median, timed } from './figure.ts'
+import type { RowId } from '../../src/protocol/ids.ts'
+import { type Contestant, type Figure, interleave, median, timed } from './figure.ts'
 import { newCapture } from './ingest.ts'
 import { type Columns, PlainObjects } from './plain-objects.ts'
 import { advance, makeTraffic, PROCESSES, random, TICKS_PER_SECOND, type Traffic } from './traffic.ts'
@@ -20,26 +23,32 @@ const PID = PROCESSES[0]
 const FILTER = `pid == ${PID} && major == DEVICE_CONTROL && latency > 1ms`
 const PAGE = 100
 
-export async function benchQuery(quick: boolean): Promise<Figure[]> {
-  const rows = quick ? 1_000_000 : 10_000_000
-  const traffic = makeTraffic(rows / 40, 0)
+const MOST_ROWS_OF_OTHERS = 10_000_000
+/** As the server gives a view at a time. */
+const TURN_MS = 4
+
+export async function benchQuery(quick: boolean, rows = quick ? 1_000_000 : 10_000_000): Promise<Figure[]> {
+  const traffic = makeTraffic(Math.min(rows / 40, 250_000), 0)
   const before = process.memoryUsage.rss()
   const capture = filled(traffic, rows)
   globalThis.gc?.()
   const resident = process.memoryUsage.rss() - before
   const columns = columnsOf(capture)
-  const objects = new PlainObjects(columns)
-  const duck = await duckOf(columns)
+  const withOthers = rows <= MOST_ROWS_OF_OTHERS
+  const objects = withOthers ? new PlainObjects(columns) : null
+  const duck = withOthers ? await duckOf(columns) : null
   const figures = [
     size(capture, resident),
     await filter(capture, columns, objects, duck, quick),
     await firstPage(capture, columns, duck, quick),
     await windows(capture, objects, duck),
     await sort(capture, columns, objects, duck, quick),
+    sortedWindows(capture),
     ...turns(capture, traffic),
   ]
-  duck.closeSync()
-  await objects.close()
+  duck?.closeSync()
+  await objects?.close()
+  figures.push(...(await gaps(capture, traffic, quick ? 3000 : 10_000)))
   for (const figure of figures) {
     figure.name = figure.name.replace('{rows}', `${rows / 1e6} M rows`)
     if (quick && figure.met !== null)
@@ -50,13 +59,26 @@ export async function benchQuery(quick: boolean): Promise<Figure[]> {
 
 // ---- The same requests, four times -----------------------------------------------------------------------------
 
+const store = loadBinding().store
+/** The loops that filters use: changes between rounds. */
+let loops: Scan = store.scan
+
 function filled(traffic: Traffic, rows: number): Capture {
-  const capture = newCapture(16 * 2 ** 30)
+  const scan: Scan = {
+    codes: (...asked) => loops.codes(...asked),
+    ranges: (...asked) => loops.ranges(...asked),
+  }
+  const capture = newCapture(rows * 200, { ingest: store.ingest, scan })
   while (capture.rowCount < rows) {
     advance(traffic)
     for (const batch of traffic.batches) capture.ingest(batch)
   }
   return capture
+}
+
+/** A contestant that stays away when there are too many rows. */
+function unless<T>(missing: null | T, contestant: (there: T) => Contestant): Contestant[] {
+  return missing === null ? [] : [contestant(missing)]
 }
 
 function columnsOf(capture: Capture): Columns {
@@ -130,17 +152,21 @@ function complete(view: View): View {
 async function filter(
   capture: Capture,
   { pid, major, latency }: Columns,
-  objects: PlainObjects,
-  duck: DuckDBConnection,
+  objects: PlainObjects | null,
+  duck: DuckDBConnection | null,
   quick: boolean,
 ): Promise<Figure> {
   const found = new Set<number>()
   const bits = new Uint8Array(pid.length)
+  const filtered = (scan: Scan) => {
+    loops = scan
+    const elapsed = timed(() => found.add(complete(capture.view(FILTER, null)).shown))
+    loops = store.scan
+    return elapsed
+  }
   const [ours, ...yardsticks] = await interleave(quick ? 3 : 7, [
-    {
-      name: 'ours',
-      run: () => timed(() => found.add(complete(capture.view(FILTER, null)).shown)),
-    },
+    { name: 'ours', run: () => filtered(store.scan) },
+    { name: 'ours without the addon', run: () => filtered(portableScan) },
     {
       name: 'plain typed arrays',
       run: () =>
@@ -154,25 +180,25 @@ async function filter(
           found.add(count)
         }),
     },
-    {
+    ...unless(objects, (there) => ({
       name: 'plain objects',
       run: async () => {
         const condition = { pid: PID, major: DEVICE_CONTROL, latency: SLOW_TICKS }
-        const { ms, found: count } = await objects.filter(condition)
+        const { ms, found: count } = await there.filter(condition)
         found.add(count)
         return ms
       },
-    },
-    {
+    })),
+    ...unless(duck, (there) => ({
       name: 'DuckDB, counting',
       run: async () => {
         const begin = performance.now()
-        const [[count]] = await rowsOf(duck, `SELECT count(*)::INTEGER FROM requests WHERE ${WHERE}`)
+        const [[count]] = await rowsOf(there, `SELECT count(*)::INTEGER FROM requests WHERE ${WHERE}`)
         const elapsed = performance.now() - begin
         found.add(Number(count))
         return elapsed
       },
-    },
+    })),
   ])
   if (found.size !== 1) throw new Error(`The filters do not agree: ${[...found].join(', ')} rows`)
   return {
@@ -194,7 +220,7 @@ async function rowsOf(duck: DuckDBConnection, sql: string) {
 async function firstPage(
   capture: Capture,
   { pid, major, latency }: Columns,
-  duck: DuckDBConnection,
+  duck: DuckDBConnection | null,
   quick: boolean,
 ): Promise<Figure> {
   const [ours, ...yardsticks] = await interleave(quick ? 3 : 7, [
@@ -216,14 +242,14 @@ async function firstPage(
           }
         }),
     },
-    {
+    ...unless(duck, (there) => ({
       name: 'DuckDB, LIMIT 100',
       run: async () => {
         const begin = performance.now()
-        await rowsOf(duck, `SELECT * FROM requests WHERE ${WHERE} LIMIT ${PAGE}`)
+        await rowsOf(there, `SELECT * FROM requests WHERE ${WHERE} LIMIT ${PAGE}`)
         return performance.now() - begin
       },
-    },
+    })),
   ])
   return {
     name: 'first page of a new filter, {rows}',
@@ -237,16 +263,20 @@ async function firstPage(
   }
 }
 
-async function windows(capture: Capture, objects: PlainObjects, duck: DuckDBConnection): Promise<Figure> {
+async function windows(
+  capture: Capture,
+  objects: PlainObjects | null,
+  duck: DuckDBConnection | null,
+): Promise<Figure> {
   const view = complete(capture.view(FILTER, null))
   const next = random(7)
   const places = Array.from({ length: 500 }, () => next() % Math.max(1, view.shown - PAGE))
   const ours = places.map((first) => timed(() => view.writeWindow(first, PAGE)))
-  const plain = await objects.windows(places, PAGE)
+  const plain = await objects?.windows(places, PAGE)
   const queried: number[] = []
-  for (const first of places.slice(0, 20)) {
+  for (const first of duck ? places.slice(0, 20) : []) {
     const begin = performance.now()
-    await rowsOf(duck, `SELECT * FROM requests WHERE ${WHERE} LIMIT ${PAGE} OFFSET ${first}`)
+    if (duck) await rowsOf(duck, `SELECT * FROM requests WHERE ${WHERE} LIMIT ${PAGE} OFFSET ${first}`)
     queried.push(performance.now() - begin)
   }
   ours.sort((a, b) => a - b)
@@ -256,8 +286,8 @@ async function windows(capture: Capture, objects: PlainObjects, duck: DuckDBConn
     better: 'lower',
     ours: median(ours),
     yardsticks: [
-      { name: 'plain objects to JSON, unfiltered', value: plain.ms },
-      { name: 'DuckDB, LIMIT and OFFSET', value: median(queried) },
+      ...(plain ? [{ name: 'plain objects to JSON, unfiltered', value: plain.ms }] : []),
+      ...(duck ? [{ name: 'DuckDB, LIMIT and OFFSET', value: median(queried) }] : []),
     ],
     target: '≤ 1 ms',
     met: median(ours) <= 1,
@@ -268,8 +298,8 @@ async function windows(capture: Capture, objects: PlainObjects, duck: DuckDBConn
 async function sort(
   capture: Capture,
   { latency }: Columns,
-  objects: PlainObjects,
-  duck: DuckDBConnection,
+  objects: PlainObjects | null,
+  duck: DuckDBConnection | null,
   quick: boolean,
 ): Promise<Figure> {
   const packed = new Float64Array(latency.length)
@@ -282,24 +312,24 @@ async function sort(
       name: 'plain typed arrays: value and row in one double, Float64Array.sort',
       run: () =>
         timed(() => {
-          for (let i = 0; i < packed.length; i++) packed[i] = latency[i] * 2 ** 24 + i
+          for (let i = 0; i < packed.length; i++) packed[i] = latency[i] * 2 ** 26 + i
           packed.sort()
         }),
     },
-    {
+    ...unless(objects, (there) => ({
       name: 'plain objects, sort by a comparator',
-      run: async () => (await objects.sort()).ms,
-    },
-    {
+      run: async () => (await there.sort()).ms,
+    })),
+    ...unless(duck, (there) => ({
       name: 'DuckDB, into a table',
       run: async () => {
         const begin = performance.now()
-        await duck.run(
+        await there.run(
           'CREATE OR REPLACE TEMP TABLE sorted AS SELECT row FROM requests ORDER BY latency, row',
         )
         return performance.now() - begin
       },
-    },
+    })),
   ])
   return {
     name: 'sort {rows} by latency',
@@ -313,24 +343,36 @@ async function sort(
   }
 }
 
-/** How long a view keeps the thread from taking in records: per piece of work, and per batch once it is there. */
+/** What a window, and finding a row, cost where rows are sorted chunk by chunk and not as a whole. */
+function sortedWindows(capture: Capture): Figure {
+  const view = complete(capture.view('', { field: 'latency', descending: true }))
+  const next = random(11)
+  const places = Array.from({ length: 200 }, () => next() % (view.shown - PAGE))
+  const windows = places.map((first) => timed(() => view.writeWindow(first, PAGE)))
+  const rows = places.map((place) => timed(() => view.indexOf((capture.firstRow + place) as RowId)))
+  return {
+    name: 'window of 100 rows somewhere in a sorted view, {rows}',
+    unit: 'ms',
+    better: 'lower',
+    ours: median(windows),
+    yardsticks: [{ name: 'where a row stands in it', value: median(rows) }],
+    target: '≤ 1 ms',
+    met: median(windows) <= 1,
+    note: '',
+  }
+}
+
+/** How long a view keeps the thread from taking in records: per turn, and per batch once it is there. */
 function turns(capture: Capture, traffic: Traffic): Figure[] {
   const figures: Figure[] = []
   const cases = [
     { what: 'a new filter', view: capture.view(FILTER, null) },
-    {
-      what: 'a new order',
-      view: capture.view('', { field: 'latency', descending: false }),
-    },
+    { what: 'a new order', view: capture.view('', { field: 'latency', descending: false }) },
   ]
   for (const { what, view } of cases) {
-    let longest = 0
-    while (!view.complete)
-      longest = Math.max(
-        longest,
-        timed(() => view.advance(() => true)),
-      )
-    figures.push(turn(`longest turn of ${what}, {rows}`, longest))
+    const taken: number[] = []
+    while (!view.complete) taken.push(timed(() => turnOf(view)))
+    figures.push(turn(`longest turn of ${what}, {rows}`, Math.max(...taken)))
   }
   advance(traffic)
   const kept: number[][] = cases.map(() => [])
@@ -341,6 +383,92 @@ function turns(capture: Capture, traffic: Traffic): Figure[] {
   figures.push(turn('a batch of records into a filtered view, {rows}', median(kept[0])))
   figures.push(turn('a batch of records into a sorted view, {rows}', median(kept[1])))
   return figures
+}
+
+function turnOf(view: View): void {
+  const end = performance.now() + TURN_MS
+  view.advance(() => performance.now() < end)
+}
+
+const RECORDS_PER_MS = 1000
+const QUERY_EVERY_MS = 400
+const WINDOW_EVERY_MS = 50
+
+/** How long records wait for the thread at a million of them a second, while somebody changes filter and order. */
+async function gaps(capture: Capture, traffic: Traffic, durationMs: number): Promise<Figure[]> {
+  const idle = await gapsOf(capture, traffic, durationMs / 2, [])
+  const busy = await gapsOf(capture, traffic, durationMs, [
+    (at) => capture.view(`${FILTER} && row != ${at}`, null),
+    (at) => capture.view(`row != ${at}`, { field: 'latency', descending: true }),
+    (at) => capture.view(`information > ${at % 1000} || status != 0`, null),
+    (at) => capture.view(`row != ${at}`, { field: 'file', descending: false }),
+  ])
+  return (['99 % of the', 'the longest'] as const).map((what) => {
+    const of = ({ sorted }: Gaps) =>
+      sorted[Math.floor((sorted.length - 1) * (what === 'the longest' ? 1 : 0.99))]
+    return {
+      ...turn(`${what} waits of records, 1 M records/s, filters and orders changing, {rows}`, of(busy)),
+      yardsticks: [{ name: 'without queries', value: of(idle) }],
+      note: `${busy.queries} queries answered; ${(busy.records / busy.elapsedMs / 1000).toFixed(2)} M records/s taken in`,
+    }
+  })
+}
+
+interface Gaps {
+  sorted: number[]
+  queries: number
+  records: number
+  elapsedMs: number
+}
+
+async function gapsOf(
+  capture: Capture,
+  traffic: Traffic,
+  durationMs: number,
+  queries: readonly ((at: number) => View)[],
+): Promise<Gaps> {
+  const each = traffic.batches.map((batch) => ({ ...traffic, batches: [batch] }))
+  const perBatch = traffic.records / traffic.batches.length
+  const waits: number[] = []
+  const begin = performance.now()
+  let [view, asked, answered, batches, last, nextQuery, nextWindow]: [View | null, ...number[]] = [
+    null,
+    0,
+    0,
+    0,
+    begin,
+    begin,
+    begin,
+  ]
+  for (let now = begin; now < begin + durationMs; now = performance.now()) {
+    waits.push(now - last)
+    for (; batches * perBatch < (now - begin) * RECORDS_PER_MS; batches++) {
+      const one = each[batches % each.length]
+      advance(one)
+      capture.ingest(one.batches[0])
+    }
+    last = performance.now()
+    if (queries.length > 0 && last >= nextQuery) {
+      view = queries[asked % queries.length](asked)
+      asked++
+      nextQuery = last + QUERY_EVERY_MS
+    }
+    if (view && !view.complete) {
+      turnOf(view)
+      if (view.complete) answered++
+    }
+    if (view && last >= nextWindow) {
+      view.writeWindow(view.shown >> 1, PAGE)
+      nextWindow = last + WINDOW_EVERY_MS
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return {
+    sorted: waits.sort((a, b) => a - b),
+    queries: answered,
+    records: batches * perBatch,
+    elapsedMs: performance.now() - begin,
+  }
 }
 
 function turn(name: string, ms: number): Figure {
