@@ -5,7 +5,7 @@
 
 import type { Capture } from './capture.ts'
 import { CHUNK_ROWS, type Chunk } from './chunk.ts'
-import { type ColumnSource, ENTRIES, type EntrySource, type Value } from './fields.ts'
+import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from './fields.ts'
 
 /** What runs are compared by; null = absent. A text that differs by its case only stands beside its like. */
 export type Key = number | bigint | string | null
@@ -61,53 +61,94 @@ class WideNumberRun implements Run {
 }
 
 const filled = new Float64Array(CHUNK_ROWS)
+const distances = new Uint32Array(CHUNK_ROWS)
 
 export function byColumn(source: ColumnSource, descending: boolean): SortChunk {
   const direction = descending ? -1 : 1
   return (chunk, rows) => {
-    const first = rows[0]
-    source.fill(chunk, first, rows[rows.length - 1] - first + 1, filled)
-    const values = new Float64Array(rows.length)
-    let least = Number.POSITIVE_INFINITY
-    let most = Number.NEGATIVE_INFINITY
-    for (let i = 0; i < rows.length; i++) {
-      const value = filled[rows[i] - first]
-      values[i] = value
-      if (value < least) least = value
-      if (value > most) most = value
+    const narrow = source.present ? null : source.narrow?.(chunk)
+    const base =
+      (narrow ? distancesOfCells(narrow, rows, descending) : null) ??
+      distancesOfValues(source, chunk, rows, descending)
+    if (base === null) return wideRun(rows, descending)
+    const count = rows.length
+    const order = orderOf(distances, count)
+    const sorted = new Uint16Array(count)
+    const sortedDistances = new Uint32Array(count)
+    for (let i = 0; i < count; i++) {
+      const place = order[i]
+      sorted[i] = rows[place]
+      sortedDistances[i] = distances[place]
     }
-    if (most - least >= ABSENT) return wideRun(rows, values, descending)
-    const base = descending ? most : least
-    const distances = new Uint32Array(rows.length)
-    for (let i = 0; i < rows.length; i++) {
-      const value = values[i]
-      distances[i] = Number.isNaN(value) ? ABSENT : direction * (value - base)
-    }
-    const order = orderOf(distances)
-    return new NumberRun(pick(rows, order), pick(distances, order), base, direction)
+    return new NumberRun(sorted, sortedDistances, base, direction)
   }
 }
 
-function wideRun(rows: Uint16Array, values: Float64Array, descending: boolean): Run {
-  const order = Uint16Array.from(rows, (_, i) => i)
-  order.sort((a, b) => {
-    const [x, y] = [values[a], values[b]]
+/** Cells are distances already, or their complements. Returns what they count from; null if one does not fit. */
+function distancesOfCells(
+  { cells, offset, top, large }: Narrow,
+  rows: Uint16Array,
+  descending: boolean,
+): number | null {
+  if (large && large.size > 0) return null
+  const most = Math.min(top, ABSENT - 1)
+  for (let i = 0; i < rows.length; i++) {
+    const cell = cells[rows[i]]
+    if (cell <= most) distances[i] = descending ? most - cell : cell
+    else if (cell > top) distances[i] = ABSENT
+    else return null
+  }
+  return descending ? offset + most : offset
+}
+
+/** Returns the value that comes first; null if they lie too far apart. Leaves them in `filled`. */
+function distancesOfValues(
+  source: ColumnSource,
+  chunk: Chunk,
+  rows: Uint16Array,
+  descending: boolean,
+): number | null {
+  const first = rows[0]
+  source.fill(chunk, first, rows[rows.length - 1] - first + 1, filled)
+  let least = Number.POSITIVE_INFINITY
+  let most = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < rows.length; i++) {
+    const value = filled[rows[i] - first]
+    if (value < least) least = value
+    if (value > most) most = value
+  }
+  if (most - least >= ABSENT) return null
+  for (let i = 0; i < rows.length; i++) {
+    const value = filled[rows[i] - first]
+    distances[i] = Number.isNaN(value) ? ABSENT : descending ? most - value : value - least
+  }
+  return descending ? most : least
+}
+
+/** Of the values in `filled`, from the first row on. */
+function wideRun(rows: Uint16Array, descending: boolean): Run {
+  const of = (row: number) => filled[row - rows[0]]
+  const sorted = rows.slice().sort((a, b) => {
+    const [x, y] = [of(a), of(b)]
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y)) || a - b
     return (descending ? y - x : x - y) || a - b
   })
-  return new WideNumberRun(pick(rows, order), pick(values, order))
+  return new WideNumberRun(sorted, Float64Array.from(sorted, of))
 }
 
 const DIGIT_BITS = 11
 const DIGITS = 1 << DIGIT_BITS
 const counts = new Uint32Array(DIGITS)
+const places = new Uint16Array(CHUNK_ROWS)
 const spare = new Uint16Array(CHUNK_ROWS)
 
-/** The places of keys in ascending order, equal ones as they come: least digit first, as far as any key has digits. */
-function orderOf(keys: Uint32Array): Uint16Array {
-  const count = keys.length
-  let order = new Uint16Array(count)
-  let other = spare.subarray(0, count)
+/**
+ * The places of keys in ascending order, equal ones as they come: least digit first, as far as keys differ. In memory
+ * that the next call uses again.
+ */
+function orderOf(keys: Uint32Array, count: number): Uint16Array {
+  let order = places
+  let other = spare
   let differing = 0
   for (let i = 0; i < count; i++) {
     order[i] = i
@@ -129,12 +170,6 @@ function orderOf(keys: Uint32Array): Uint16Array {
     ;[order, other] = [other, order]
   }
   return order
-}
-
-function pick<T extends Uint16Array | Uint32Array | Float64Array>(from: T, order: Uint16Array): T {
-  const picked = from.slice() as T
-  for (let i = 0; i < order.length; i++) picked[i] = from[order[i]]
-  return picked
 }
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------
