@@ -28,6 +28,9 @@ constexpr uint32_t kStatusCancelled = 0xC0000120;
 
 constexpr char kInUse[] = "Another program is using the DriverMon driver. Close that one first";
 
+/** What a processor runs that has nothing to do, and in whose name interrupts find it. */
+constexpr DWORD kIdleProcess = 0;
+
 bool Succeeded(uint32_t status) {
     return static_cast<int32_t>(status) >= 0;
 }
@@ -295,7 +298,9 @@ class DeviceSource final : public Source {
         PROCESSENTRY32W entry{};
         entry.dwSize = sizeof entry;
         for (BOOL more = Process32FirstW(snapshot, &entry); more; more = Process32NextW(snapshot, &entry)) {
-            processes.push_back({entry.th32ProcessID, entry.th32ParentProcessID, Utf16(entry.szExeFile)});
+            // The snapshot calls it "[System Process]".
+            std::u16string name = entry.th32ProcessID == kIdleProcess ? u"Idle" : Utf16(entry.szExeFile);
+            processes.push_back({entry.th32ProcessID, entry.th32ParentProcessID, std::move(name)});
         }
         return processes;
     }

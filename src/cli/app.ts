@@ -7,36 +7,22 @@ import { assetsOfFolder } from '../server/assets.ts'
 import { startAppServer } from '../server/server.ts'
 import { openFileSubject } from '../session/file-subject.ts'
 import { defaultBudgetBytes } from '../session/memory-budget.ts'
-import { Session } from '../session/session.ts'
 import type { Subject } from '../session/subject.ts'
-import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
-import {
-  driverOption,
-  memoryOption,
-  rateOption,
-  ringOption,
-  seedOption,
-  sourceKind,
-  sourceOption,
-  type TrafficOptions,
-  trafficOf,
-  wholeNumber,
-} from './options.ts'
+import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
+import { driverOption, memoryOption, sourceKind, wholeNumber } from './options.ts'
 import { findShell, openWindow } from './shell.ts'
 
 /** What the simulated kernel shows if nothing else is asked for, so that the first screen is alive. */
 const SIM_DRIVERS = ['\\Driver\\AFD', '\\Driver\\DrivermonEcho']
 
-interface Options extends TrafficOptions, CaptureOptions {
+interface Options extends LiveOptions {
   driver?: string[]
   port: number
   open: boolean
   shell?: string
-  memory: number
-  ring?: number
 }
 
 export function addAppCommand(program: Command, io: Io): void {
@@ -44,7 +30,6 @@ export function addAppCommand(program: Command, io: Io): void {
     .command('app', { isDefault: true })
     .description('Open the window (the default command)')
     .argument('[files...]', 'a capture file to look at, instead of a live source; or those of one recording')
-    .addOption(sourceOption())
     .addOption(driverOption())
     .addOption(
       new Option('--port <n>', 'port on 127.0.0.1 (default: any free one)')
@@ -53,11 +38,9 @@ export function addAppCommand(program: Command, io: Io): void {
     )
     .option('--no-open', 'print the URL and open nothing')
     .option('--shell <file>', 'the Neutralino binary that makes the window (or DRIVERMON_SHELL)')
-    .addOption(memoryOption(defaultBudgetBytes(), 'a quarter of what there is'))
-    .addOption(ringOption())
-    .addOption(seedOption())
-    .addOption(rateOption())
-  addCaptureOptions(command).action((files: string[], options: Options) => app(files, options, io))
+  addLiveOptions(command, memoryOption(defaultBudgetBytes(), 'a quarter of what there is')).action(
+    (files: string[], options: Options) => app(files, options, io),
+  )
 }
 
 async function app(files: string[], options: Options, io: Io): Promise<void> {
@@ -107,14 +90,7 @@ interface Opened {
 
 function openLive(options: Options, io: Io): Opened {
   const kind = sourceKind(options, io)
-  const session = new Session(io.openSource(kind), {
-    version: io.version,
-    budgetBytes: options.memory,
-    native: io.nativeStore(),
-    ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
-    settings: captureSettings(options),
-    traffic: trafficOf(kind, options, 0),
-  })
+  const session = openSession(kind, options, 0, io)
   const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
   try {
     addDrivers(session, names, options.forceHook === true, io)

@@ -1,10 +1,15 @@
 // drivers.ts: `drivermon drivers`: what can be hooked.
 
 import type { Command } from 'commander'
-import { hookableDrivers } from '../session/driver-name.ts'
+import { Session } from '../session/session.ts'
 import { type Io, writeOut } from './io.ts'
 import { type SourceOptions, sourceKind, sourceOption } from './options.ts'
-import { formatTable } from './table.ts'
+import { type Column, formatTable } from './table.ts'
+
+const COLUMNS: Column[] = [
+  { title: 'DRIVER', align: 'left' },
+  { title: 'NAME', align: 'left' },
+]
 
 interface Options extends SourceOptions {
   json?: boolean
@@ -15,30 +20,30 @@ export function addDriversCommand(program: Command, io: Io): void {
     .command('drivers')
     .description('List the drivers that can be hooked')
     .addOption(sourceOption())
-    .option('--json', 'as a JSON array of {name, displayName}')
+    .option('--json', 'as a JSON array of {name, displayName, warning}')
     .action((options: Options) => listDrivers(options, io))
 }
 
-function listDrivers(options: Options, io: Io): void {
-  const source = io.openSource(sourceKind(options, io))
+async function listDrivers(options: Options, io: Io): Promise<void> {
+  const kind = sourceKind(options, io)
+  const session = new Session(io.openSource(kind), { version: io.version, traffic: null })
   try {
-    const drivers = hookableDrivers(source)
+    const drivers = session
+      .drivers()
+      .map(({ name, displayName, warning }) => ({ name, displayName, warning }))
     if (options.json) {
       writeOut(io, `${JSON.stringify(drivers)}\n`)
       return
     }
-    const columns = [
-      { title: 'DRIVER', align: 'left' },
-      { title: 'NAME', align: 'left' },
-    ] as const
+    const warned = drivers.some(({ warning }) => warning !== '')
     writeOut(
       io,
       formatTable(
-        columns,
-        drivers.map(({ name, displayName }) => [name, displayName]),
+        warned ? [...COLUMNS, { title: 'WARNING', align: 'left' }] : COLUMNS,
+        drivers.map(({ name, displayName, warning }) => [name, displayName, ...(warned ? [warning] : [])]),
       ),
     )
   } finally {
-    source.close()
+    await session.close()
   }
 }

@@ -7,26 +7,14 @@ import { LossReason } from '../protocol/layout.ts'
 import { type Losses, lostRecords } from '../protocol/records.ts'
 import type { Rotation } from '../protocol/wire.ts'
 import { RecordingError } from '../session/recording-files.ts'
-import { Session } from '../session/session.ts'
+import type { Session } from '../session/session.ts'
 import { type Account, accountOf } from './account.ts'
-import { addCaptureOptions, type CaptureOptions, captureSettings } from './capture-options.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
+import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
 import { describeLosses } from './losses.ts'
-import {
-  driverOption,
-  memoryOption,
-  rateOption,
-  ringOption,
-  seconds,
-  seedOption,
-  sourceKind,
-  sourceOption,
-  type TrafficOptions,
-  trafficOf,
-  wholeNumber,
-} from './options.ts'
+import { driverOption, memoryOption, seconds, sourceKind, wholeNumber } from './options.ts'
 import { addRotationOptions, type RotationOptions, rotationFrom } from './rotation-options.ts'
 
 /** Rows only pair starts with ends here; they need not stay. */
@@ -34,13 +22,11 @@ const BUDGET_BYTES = 64 << 20
 const WATCH_INTERVAL_MS = 50
 const PROGRESS_INTERVAL_MS = 250
 
-interface Options extends TrafficOptions, CaptureOptions, RotationOptions {
+interface Options extends LiveOptions, RotationOptions {
   driver: string[]
   out: string
   duration?: number
   count?: number
-  ring?: number
-  memory: number
   force?: boolean
   json?: boolean
   progress?: boolean
@@ -76,7 +62,6 @@ export function addRecordCommand(program: Command, io: Io): void {
       '--out <file>',
       'the capture file; with rotation, its name is completed by number and time',
     )
-    .addOption(sourceOption())
     .addOption(new Option('--duration <seconds>', 'stop after so long').argParser(seconds))
     .addOption(
       new Option('--count <n>', 'stop after so many requests').argParser(
@@ -87,24 +72,13 @@ export function addRecordCommand(program: Command, io: Io): void {
     .option('--force', 'overwrite a file that exists')
     .option('--json', 'print the summary as one JSON object')
     .option('--progress', 'show progress on stderr even if it is no terminal')
-    .addOption(ringOption())
-    .addOption(memoryOption(BUDGET_BYTES))
-    .addOption(seedOption())
-    .addOption(rateOption())
-  addCaptureOptions(command).action((options: Options) => record(options, io))
+  addLiveOptions(command, memoryOption(BUDGET_BYTES)).action((options: Options) => record(options, io))
 }
 
 async function record(options: Options, io: Io): Promise<void> {
   const kind = sourceKind(options, io)
   const rotation = rotationFrom(options)
-  const session = new Session(io.openSource(kind), {
-    version: io.version,
-    budgetBytes: options.memory,
-    native: io.nativeStore(),
-    settings: captureSettings(options),
-    ...(options.ring === undefined ? {} : { ringBytes: options.ring }),
-    traffic: trafficOf(kind, options, options.count ?? 0),
-  })
+  const session = openSession(kind, options, options.count ?? 0, io)
   const interruption = new Interruption(io)
   const progress = new Progress(session, io, options.progress === true)
   let problems = 0

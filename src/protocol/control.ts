@@ -107,7 +107,10 @@ export function helloRefusal(hello: Hello): string {
   if (hello.abiVersion === ABI_VERSION) {
     return 'the driver was built from other headers than this program: install both from one build'
   }
-  const older = hello.abiVersion < ABI_VERSION ? 'the driver is older' : 'this program is older'
+  const older =
+    hello.abiVersion < ABI_VERSION
+      ? 'the driver is older: load the one that came with this program'
+      : 'this program is older: update it'
   return `the driver speaks version ${hello.abiVersion}, this program version ${ABI_VERSION}: ${older}`
 }
 

@@ -130,7 +130,7 @@ function readable(path: string, error: unknown): unknown {
 
 const READ_ERRORS: Record<string, string> = {
   ENOENT: 'there is no such file',
-  EISDIR: 'is a folder',
+  EISDIR: 'is a folder: name the files in it',
   EACCES: 'no right to read it',
   EPERM: 'no right to read it',
 }

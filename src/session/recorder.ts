@@ -219,10 +219,8 @@ export class Recorder {
     if (this.#failed) return
     this.#failed =
       error instanceof RecordingError
-        ? new RecordingError(`recording stopped: the next file cannot be begun: ${error.message}`, {
-            cause: error,
-          })
-        : new RecordingError(`${this.#path}: recording stopped: ${writeFailure(error)}`, { cause: error })
+        ? new RecordingError(`recording stopped: the next file cannot be begun: ${error.message}`, error)
+        : new RecordingError(`${this.#path}: recording stopped: ${writeFailure(error)}`, error)
     this.#queue = [[]]
     this.#queuedBytes = 0
     this.#pool = []

@@ -12,9 +12,13 @@ import type { Rotation } from '../protocol/wire.ts'
 export class RecordingError extends Error {
   override readonly name = 'RecordingError'
 
-  /** Whether the reason is a file that is there already. */
-  get exists(): boolean {
-    return errorCode(this.cause) === 'EEXIST'
+  constructor(
+    message: string,
+    cause: unknown,
+    /** Whether the reason is a file that is there already. */
+    readonly exists = false,
+  ) {
+    super(message, { cause })
   }
 }
 
@@ -56,10 +60,10 @@ export class RecordingFiles {
     try {
       file = await open(path, this.#overwrite ? 'w' : 'wx')
     } catch (error) {
-      const code = errorCode(error)
-      throw new RecordingError(`${path}: ${OPEN_ERRORS[code] ?? `cannot be written (${code})`}`, {
-        cause: error,
-      })
+      // For a folder the system says only that the name is taken.
+      const code = (await isFolder(path)) ? 'EISDIR' : errorCode(error)
+      const reason = OPEN_ERRORS[code] ?? `cannot be written (${code})`
+      throw new RecordingError(`${path}: ${reason}`, error, code === 'EEXIST')
     }
     const { dev: device, ino: inode } = await file.stat({ bigint: true })
     this.#own.push({ path, device, inode, stuck: false })
@@ -103,10 +107,18 @@ async function deleteOwn({ path, device, inode }: OwnFile): Promise<string | nul
   }
 }
 
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (status) => status.isDirectory(),
+    () => false,
+  )
+}
+
 /** What went wrong, as a person would say it, where a write failed. */
 export function writeFailure(error: unknown): string {
   const code = errorCode(error)
-  return code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : code
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return code
+  return 'the disk is full (what was written can be read; to keep the newest only, rotate)'
 }
 
 function errorCode(error: unknown): string {
@@ -116,14 +128,14 @@ function errorCode(error: unknown): string {
 
 const OPEN_ERRORS: Record<string, string> = {
   EEXIST: 'exists already and is not overwritten',
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder does not exist',
-  EISDIR: 'is a folder',
-  EACCES: 'no right to write there',
-  EPERM: 'no right to write there',
-  EROFS: 'the disk is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk is full',
+  ENOENT: 'its folder does not exist: create it first',
+  ENOTDIR: 'its folder does not exist: create it first',
+  EISDIR: 'is a folder: name a file in it',
+  EACCES: 'no right to write there: choose another folder',
+  EPERM: 'no right to write there: choose another folder',
+  EROFS: 'the disk is read-only: choose another folder',
+  ENOSPC: 'the disk is full: make room, or choose another one',
+  EDQUOT: 'the disk is full: make room, or choose another one',
   ENAMETOOLONG: 'the name is too long',
 }
 

@@ -248,7 +248,15 @@ describe('drivermon drivers', () => {
     expect(JSON.parse(world.out)[0]).toEqual({
       name: '\\Driver\\AFD',
       displayName: 'Ancillary Function Driver for Winsock',
+      warning: '',
     })
+  })
+
+  it('says which ones PatchGuard may check', async () => {
+    const world = fakeWorld({ kernel: KernelKind.Nt })
+    await world.run('drivers', '--source', 'device')
+    expect(world.out).toMatch(/^DRIVER +NAME +WARNING\n/)
+    expect(world.out).toMatch(/\\FileSystem\\Npfs +Named pipes +PatchGuard checks/)
   })
 })
 
@@ -312,6 +320,12 @@ describe('drivermon record', () => {
     )
     expect(readFileSync(file, 'utf8')).toBe('precious')
     expect(await fakeWorld().run(...args, '--force')).toBe(0)
+  })
+
+  it('says what to name where a folder was named', async () => {
+    const world = fakeWorld()
+    expect(await world.run('record', '--driver', 'AFD', '--out', folder)).toBe(1)
+    expect(world.err).toBe(`drivermon: ${folder}: is a folder: name a file in it\n`)
   })
 
   it('makes no file for a driver that is not there', async () => {
@@ -391,7 +405,7 @@ describe('drivermon record', () => {
     )
     expect(status).toBe(1)
     expect(world.err).toBe(
-      'drivermon: /dev/full: recording stopped: the disk is full\n' +
+      'drivermon: /dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)\n' +
         'drivermon: the capture has ended with the problems above\n',
     )
     expect(world.out).toMatch(/requests in .* in \/dev\/full\n/)

@@ -144,7 +144,7 @@ describe('drivermon on the simulated kernel', () => {
     expect({ status, err }).toEqual({
       status: 1,
       err:
-        'drivermon: /dev/full: recording stopped: the disk is full\n' +
+        'drivermon: /dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)\n' +
         'drivermon: the capture has ended with the problems above\n',
     })
   })

@@ -112,7 +112,9 @@ describe('Recorder', () => {
     file.room = 1000
     recorder.append(RECORD)
     await turn()
-    expect(log).toEqual(['x.pcapng: recording stopped: the disk is full'])
+    expect(log).toEqual([
+      'x.pcapng: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
+    ])
     expect(file.size).toBe(whole)
     expect(recorder.append(RECORD)).toBe(true)
     await recorder.finish()
@@ -127,7 +129,10 @@ describe('Recorder', () => {
     file.room = 0
     file.release()
     await turn()
-    expect(log).toEqual(['x.pcapng: recording stopped: the disk is full', 'drained'])
+    expect(log).toEqual([
+      'x.pcapng: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
+      'drained',
+    ])
     await recorder.finish()
   })
 
@@ -162,7 +167,7 @@ describe('openRecorder', () => {
 
   it.each([
     ['no/such/folder.pcapng', 'its folder does not exist'],
-    ['.', 'is a folder'],
+    ['.', 'is a folder: name a file in it'],
   ])('says why %s cannot be written', async (name, reason) => {
     await expect(open(join(folder, name), true)).rejects.toThrow(reason)
   })
@@ -287,7 +292,7 @@ describe('a recording in several files', () => {
     await recorder.finish()
     renameSync(moved, folder)
     expect(log).toEqual([
-      expect.stringMatching(/^recording stopped: the next file .*afd_00002.*: its folder does not exist$/),
+      expect.stringMatching(/^recording stopped: the next file .*afd_00002.*: its folder does not exist/),
     ])
     expect(names()).toHaveLength(1)
     const { capture, warnings } = await load(names()[0])

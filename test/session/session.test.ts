@@ -305,7 +305,9 @@ describe('Session, recording', () => {
     session.start()
     await trafficEnds(source)
     await session.stop()
-    expect(problems).toEqual(['/dev/full: recording stopped: the disk is full'])
+    expect(problems).toEqual([
+      '/dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
+    ])
     expect(rowsOf(session)).toBe(500)
   })
 
@@ -316,7 +318,9 @@ describe('Session, recording', () => {
     const recording = session.recordTo('/dev/full', null, true)
     await recording
     await session.stop()
-    expect(problems).toEqual(['/dev/full: recording stopped: the disk is full'])
+    expect(problems).toEqual([
+      '/dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
+    ])
   })
 
   it('has every request in one of its files when it goes on in another', async () => {
