@@ -286,20 +286,31 @@ async function printedUrl(app: ChildProcess): Promise<string> {
   throw new Error('The product ended without printing its URL')
 }
 
+/** What the page needs before it shows its first chart: all that its document names, and the worker. */
 function bundleFigure(): Figure {
   const files = readdirSync(ASSETS, { recursive: true, encoding: 'utf8' }).filter(
     (file) => extname(file) !== '',
   )
-  const sizes = files.map((file) => gzipSync(readFileSync(join(ASSETS, file)), { level: 9 }).length / 1000)
-  const total = sizes.reduce((sum, size) => sum + size, 0)
+  const document = readFileSync(join(ASSETS, 'index.html'), 'utf8')
+  const isFirst = (file: string) => document.includes(file) || /^index\.html$|worker-/.test(file)
+  const sizes = files.map((file) => ({
+    file,
+    isFirst: isFirst(file),
+    kilobytes: gzipSync(readFileSync(join(ASSETS, file)), { level: 9 }).length / 1000,
+  }))
+  const sum = (of: typeof sizes) => of.reduce((total, { kilobytes }) => total + kilobytes, 0)
+  const list = (of: typeof sizes) =>
+    of.map(({ file, kilobytes }) => `${file} ${number(kilobytes)}`).join(', ')
+  const first = sizes.filter((each) => each.isFirst)
+  const later = sizes.filter((each) => !each.isFirst)
   return {
-    name: 'all of the page, compressed with gzip',
+    name: "the page's first load, compressed with gzip",
     unit: 'KB',
     better: 'lower',
-    ours: total,
+    ours: sum(first),
     yardsticks: [],
     target: '≤ 80 KB',
-    met: total <= 80,
-    note: files.map((file, i) => `${file} ${number(sizes[i])}`).join(', '),
+    met: sum(first) <= 80,
+    note: `${list(first)}\n       loaded when it is wanted, ${number(sum(later))} KB more: ${list(later)}`,
   }
 }

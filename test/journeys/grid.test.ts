@@ -1,8 +1,10 @@
 // grid.test.ts: what a person looks at in the grid stays there, whatever comes, leaves, or is filtered and sorted around it.
 
+import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterEach, describe, expect, test } from 'vitest'
-import { cannotRun, filter, item, openWindow, PATIENCE, text, type Window } from './window.ts'
+import { startFakeCore } from '../app/fake-core.ts'
+import { cannotRun, filter, item, openPage, openWindow, PATIENCE, text, type Window } from './window.ts'
 
 let window: Window
 afterEach(() => window?.close())
@@ -54,7 +56,67 @@ describe.skipIf(cannotRun)('the grid', () => {
     await page.keyboard.press('ArrowDown')
     await expect.poll(async () => (await placeOfSelected(page))?.text, PATIENCE).not.toBe(before.text)
   })
+
+  test('reaches each of fifty million rows: by wheel, keys and thumb', async () => {
+    const ROWS = 50_000_000
+    const assets = resolve(import.meta.dirname, '../../dist/app')
+    const core = await startFakeCore({ assets, rows: ROWS, rate: 0, running: false })
+    window = await openPage(core.url, () => core.close())
+    const { page } = window
+    const shown = async () => {
+      const numbers = await rowNumbers(page)
+      // No row is missing, none is shown twice.
+      return numbers.every((number, i) => i === 0 || number === numbers[i - 1]! + 1) ? numbers : []
+    }
+    const selected = async () => (await placeOfSelected(page))?.number
+    await expect.poll(async () => (await shown()).at(-1), PATIENCE).toBe(ROWS)
+
+    const { x, y, width, height } = (await page.locator('.grid-scroll').boundingBox())!
+    const inTheMiddle = { x: x + width / 2, y: y + height / 2 }
+    await page.mouse.move(inTheMiddle.x, inTheMiddle.y)
+    const [before] = await shown()
+    await page.mouse.wheel(0, -22)
+    await expect.poll(async () => (await shown())[0], PATIENCE).toBe(before! - 1)
+
+    await page.locator('.grid').focus()
+    await page.keyboard.press('Home')
+    await expect.poll(selected, PATIENCE).toBe(1)
+    await page.locator('.detail .fields').waitFor()
+    const onScreen = (await shown()).length
+    await page.keyboard.press('PageDown')
+    await expect.poll(selected, PATIENCE).toBeGreaterThan(onScreen - 5)
+    expect(await selected()).toBeLessThanOrEqual(onScreen)
+    await page.keyboard.press('End')
+    await expect.poll(selected, PATIENCE).toBe(ROWS)
+    await page.keyboard.press('ArrowUp')
+    await expect.poll(selected, PATIENCE).toBe(ROWS - 1)
+    await page.keyboard.press('Escape')
+    await page.locator('.detail').waitFor({ state: 'detached' })
+
+    // The thumb, from right above the button at the end of its bar to the middle.
+    const bar = x + width - 7
+    await page.mouse.move(bar, y + height - 22)
+    await page.mouse.down()
+    await page.mouse.move(bar, y + height / 2, { steps: 5 })
+    await page.mouse.up()
+    await expect.poll(async () => (await shown())[0], PATIENCE).toBeLessThan(ROWS * 0.6)
+    const [middle] = await shown()
+    expect(middle).toBeGreaterThan(ROWS * 0.4)
+    await page.mouse.move(inTheMiddle.x, inTheMiddle.y)
+    await page.mouse.wheel(0, 22)
+    await expect.poll(async () => (await shown())[0], PATIENCE).toBe(middle! + 1)
+    expect(window.complaints).toEqual([])
+  })
 })
+
+/** Numbers of the rows that are here, from top to bottom; the first row of the view is 1. */
+function rowNumbers(page: Page): Promise<number[]> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('.row:not(.void, .waiting)')]
+      .map((row) => Number(row.getAttribute('aria-rowindex')) - 1)
+      .sort((a, b) => a - b),
+  )
+}
 
 /** Turns the wheel, waits for the rows, and presses on the one in the middle: where it is, not when it stands still. */
 async function scrollAndSelect(page: Page, pixels: number): Promise<void> {
@@ -66,13 +128,13 @@ async function scrollAndSelect(page: Page, pixels: number): Promise<void> {
   await page.mouse.click(x + width / 2, y + height / 2)
 }
 
-/** The selected row as it is seen: its number in the view, its height on the screen, its words. */
+/** The selected row as it is seen: its number in the view, from 1 on, its height on the screen, its words. */
 function placeOfSelected(page: Page): Promise<{ number: number; top: number; text: string } | null> {
   return page.evaluate(() => {
     const row = document.querySelector('.row.selected')
     return (
       row && {
-        number: Number(row.getAttribute('aria-rowindex')),
+        number: Number(row.getAttribute('aria-rowindex')) - 1,
         top: Math.round(row.getBoundingClientRect().top),
         text: row.textContent ?? '',
       }

@@ -37,7 +37,11 @@ export async function openWindow(...options: string[]): Promise<Window> {
     app.kill('SIGINT')
     await once(app, 'exit')
   }
-  const url = await printedUrl(app)
+  return openPage(await printedUrl(app), endCore)
+}
+
+/** `endCore`: ends what serves the page. */
+export async function openPage(url: string, endCore: () => Promise<void>): Promise<Window> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: [
@@ -49,6 +53,8 @@ export async function openWindow(...options: string[]): Promise<Window> {
       '--disable-component-update',
       '--disable-sync',
     ],
+    // A person has them.
+    ignoreDefaultArgs: ['--hide-scrollbars'],
   })
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   const complaints: string[] = []
