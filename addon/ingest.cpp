@@ -479,11 +479,15 @@ bool Ingestion::Start(const uint32_t* record) {
     if (!totals || process == kNone) return false;
 
     const Extra offset{kExtraOffset, Low(start.byteOffset), High(start.byteOffset), record, 0};
+    const Extra continues{kExtraContinues, start.continues, 0, record, 0};
     const Extra input{kExtraInput, start.payloadLength, start.payloadTotal, record + sizeof(start) / 4,
                       start.payloadLength};
     const bool hasOffset = start.byteOffset != 0;
     const bool hasInput = (start.payloadLength | start.payloadTotal) != 0;
-    if (!chunk->HasRoomFor((hasOffset ? offset.Words() : 0) + (hasInput ? input.Words() : 0))) return false;
+    if (!chunk->HasRoomFor((hasOffset ? offset.Words() : 0) + (start.continues != 0 ? continues.Words() : 0) +
+                           (hasInput ? input.Words() : 0))) {
+        return false;
+    }
 
     const int64_t kind = chunk->Intern(Kind{
         start.header.driverId,
@@ -533,6 +537,7 @@ bool Ingestion::Start(const uint32_t* record) {
     rows.inputLength[row] = static_cast<uint16_t>(inputLength);
     rows.outputLength[row] = static_cast<uint16_t>(outputLength);
     if (hasOffset) chunk->Add(row, offset);
+    if (start.continues != 0) chunk->Add(row, continues);
     if (hasInput) chunk->Add(row, input);
     chunk->Touch(row, counts_->stamp);
     totals->bytesIn += start.inputLength;

@@ -177,6 +177,6 @@ static_assert(sizeof(DictionaryHeader) == 16, "dictionary.ts");
 constexpr uint32_t kSegmentWords = 128 * 1024 / 4;
 constexpr uint32_t kSegmentShift = 14;
 constexpr uint32_t kExtraHeaderWords = 4;
-enum ExtraKind : uint32_t { kExtraInput = 1, kExtraOutput = 2, kExtraOffset = 3 };
+enum ExtraKind : uint32_t { kExtraInput = 1, kExtraOutput = 2, kExtraOffset = 3, kExtraContinues = 4 };
 
 }  // namespace drivermon::store

@@ -41,6 +41,13 @@ export interface DetailText {
   fields: DetailField[]
 }
 
+/** Why a payload is not there, for people. */
+export function missedText(missed: NonNullable<Detail['output']['missed']>): string {
+  return missed === 'unreadable'
+    ? 'There were bytes here that could not be read.'
+    : 'These bytes are in the caller’s address space (METHOD_NEITHER). They can be read only in the caller’s process, and only until the driver returns: not when a request that pended completes.'
+}
+
 const FLAG_NAMES: [number, string][] = [
   [RequestFlags.Synchronous, 'synchronous'],
   [RequestFlags.Pended, 'pended'],
@@ -86,6 +93,7 @@ export function describe(row: Detail, clock: Clock): DetailText {
       ...(row.end ? [endedIn(row, row.end)] : []),
       { name: 'Arrived', value: formatTime(row.arrival, clock, -new Date().getTimezoneOffset()), mono: true },
       { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
+      ...link(row),
       ...(row.fastIo
         ? []
         : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
@@ -96,6 +104,15 @@ export function describe(row: Detail, clock: Clock): DetailText {
       },
     ],
   }
+}
+
+/** A fast-I/O call that fell through, and the IRP that followed. */
+function link({ continues, continuedBy }: Detail): DetailField[] {
+  if (continuedBy !== null)
+    return [{ name: 'Continued by', value: `the IRP in row ${formatCount(continuedBy)}` }]
+  if (!continues) return []
+  const call = continues.row === null ? 'that is not among the rows' : `in row ${formatCount(continues.row)}`
+  return [{ name: 'Continues', value: `a fast-I/O call ${call}` }]
 }
 
 function courseOf(row: Detail): DetailText['course'] {

@@ -2,7 +2,7 @@
 
 import { formatCount } from '../../src/formats/values.ts'
 import { detail, session } from '../state/link.ts'
-import { describe } from '../text/detail-text.ts'
+import { describe, missedText } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
 
@@ -95,7 +95,7 @@ function PayloadPanel({
         <h2>{title}</h2>
         <span class="dim">{total > 0 || bytes.length > 0 ? size : nothing}</span>
       </div>
-      {missed && <p class="warning">There were bytes here that could not be read.</p>}
+      {missed && <p class="warning">{missedText(missed)}</p>}
       {name && <p class="file-name mono">{name}</p>}
       {bytes.length > 0 && <HexView bytes={bytes} label={title} />}
     </div>

@@ -64,7 +64,7 @@ export interface PayloadBytes {
   bytes: Uint8Array
   total: number
   isName: boolean
-  missed: boolean
+  missed: RowDetail['input']['missed']
 }
 
 export type Detail = Omit<RowDetail, 'input' | 'output'> & { input: PayloadBytes; output: PayloadBytes }

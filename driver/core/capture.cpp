@@ -75,7 +75,7 @@ Context* Capture::Admit(Shard& shard, Watch* watch, const Verdict& verdict, uint
     context->code.StoreRelease(start->code);
     context->kind.StoreRelease(static_cast<uint32_t>(start->major | start->minor << 8));
     context->function = function;
-    context->startDropped = false;
+    context->startLoss = kNotLost;
     context->verdict = verdict;
     context->held = nullptr;
     return context;
@@ -99,20 +99,20 @@ void Capture::RecordStart(Section& section, Context* context, const Verdict& ver
         if (context->held != nullptr) {
             context->kind.StoreRelease(context->kind.LoadRelaxed() | 1u << 16);
             uint32_t wanted = payload.total() < inputSnapLength() ? payload.total() : inputSnapLength();
-            if (!whole || (!payload.loss().missed && payload.length() < wanted)) {
+            if (!whole || ((payload.flags() & kRequestPayloadMissed) == 0 && payload.length() < wanted)) {
                 shard.totals.heldInputTruncated.AddByOwner(1);
             }
             return;
         }
     }
     payload.loss().Count(shard, Offered::kStart);
-    bool written = recorder.Write(shard, &start->header, sizeof(*start), payload.pieces(), payload.pieceCount(),
-                                  section.irql(), Offered::kStart);
-    if (context != nullptr) context->startDropped = !written;
+    LossReason loss = recorder.Write(shard, &start->header, sizeof(*start), payload.pieces(), payload.pieceCount(),
+                                     section.irql(), Offered::kStart);
+    if (context != nullptr) context->startLoss = loss;
 }
 
 // The start that was held, at last: with its own time, but in the ring of the processor where the request has ended.
-bool Capture::RecordHeld(Shard& shard, const HeldStart& held) {
+LossReason Capture::RecordHeld(Shard& shard, const HeldStart& held) {
     RequestStart start = held.start;
     Bytes input = {held.input != nullptr ? held.input->bytes : nullptr, start.payloadLength};
     held.loss.Count(shard, Offered::kStart);
@@ -129,31 +129,38 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     Shard& shard = section.shard();
     FunctionCell& cell = context.watch->cells[shard.index].function[context.function];
     uint64_t latency = ending.ticks - context.arrivalTicks.LoadAcquire();
+    const bool fellThrough = (ending.flags & kRequestFellThrough) != 0;
     if ((ending.flags & kRequestUnseen) != 0) {
         cell.Count(kUnseen);
     } else {
         cell.CountOutcome(ending.status, latency);
         if ((ending.flags & kRequestPended) != 0) cell.Count(kPended);
-        if ((ending.flags & kRequestFellThrough) != 0) cell.Count(kFellThrough);
-        if (context.informationIsBytes && static_cast<int32_t>(ending.status) >= 0 &&
-            (ending.flags & kRequestFellThrough) == 0) {
+        if (fellThrough) cell.Count(kFellThrough);
+        if (context.informationIsBytes && static_cast<int32_t>(ending.status) >= 0 && !fellThrough) {
             cell.Count(kBytesOut, ending.information);
         }
     }
 
-    if (!context.verdict.Kept()) return;
-    bool startDropped = context.startDropped;
+    if (!context.verdict.Kept()) {
+        if (fellThrough) {
+            bool filtered = context.verdict.fate == Fate::kFiltered;
+            (filtered ? shard.totals.filteredFellThrough : shard.totals.sampledOutFellThrough).AddByOwner(1);
+        }
+        return;
+    }
+    LossReason startLoss = context.startLoss;
     if (held != nullptr) {
         bool passes = context.verdict.Passes(ending.status, latency);
         if (passes) {
-            startDropped = !RecordHeld(shard, *held);
+            startLoss = RecordHeld(shard, *held);
         } else {
             shard.totals.filteredStarts.AddByOwner(1);
+            if (fellThrough) shard.totals.filteredFellThrough.AddByOwner(1);
         }
         heldStarts_.Release(held);
         if (!passes) return;
     }
-    if (startDropped && (ending.flags & kRequestFellThrough) != 0) shard.totals.dropsFellThrough.AddByOwner(1);
+    if (fellThrough && startLoss != kNotLost) shard.totals.dropsFellThrough[startLoss].AddByOwner(1);
 
     RequestEnd record;
     RtlZeroMemory(&record, sizeof(record));

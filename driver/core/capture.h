@@ -4,6 +4,7 @@
 // everything else has stopped.
 #pragma once
 
+#include "fall_throughs.h"
 #include "filter.h"
 #include "held_starts.h"
 #include "payload.h"
@@ -63,9 +64,10 @@ class Capture {
     Filter filter;
     RequestTable requests;
     ScratchPool scratch;
+    FallThroughs fallThroughs;
 
  private:
-    bool RecordHeld(Shard& shard, const HeldStart& held);
+    LossReason RecordHeld(Shard& shard, const HeldStart& held);
 
     HeldStarts heldStarts_;
     Atomic<uint32_t> recording_ = {};

@@ -243,11 +243,14 @@ NTSTATUS Control::GetCounters(Call& call) {
         for (uint32_t reason = 0; reason < kLossReasonCount; reason++) {
             reply.dropsStart[reason] += shard.totals.dropsStart[reason].LoadAcquire();
             reply.dropsEnd[reason] += shard.totals.dropsEnd[reason].LoadAcquire();
+            reply.dropsFellThrough[reason] += shard.totals.dropsFellThrough[reason].LoadAcquire();
         }
         reply.filteredStarts += shard.totals.filteredStarts.LoadAcquire();
         reply.sampledOut += shard.totals.sampledOut.LoadAcquire();
         reply.heldInputTruncated += shard.totals.heldInputTruncated.LoadAcquire();
-        reply.dropsFellThrough += shard.totals.dropsFellThrough.LoadAcquire();
+        reply.filteredFellThrough += shard.totals.filteredFellThrough.LoadAcquire();
+        reply.sampledOutFellThrough += shard.totals.sampledOutFellThrough.LoadAcquire();
+        reply.payloadsBeyondReach += shard.totals.payloadsBeyondReach.LoadAcquire();
         reply.dropsOther += shard.totals.dropsOther.LoadAcquire();
         reply.offered += shard.totals.offered.LoadAcquire();
         reply.ringUsed += shard.ring.Used();

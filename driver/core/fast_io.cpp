@@ -14,6 +14,33 @@ bool ReportsStatus(uint8_t function) {
 
 constexpr uint32_t kStatusUnhandledException = 0xC0000144u;
 
+// What the IRP of a call that fell through will say of it. False: it could not be compared.
+bool Identify(const FastIoCall& call, const Context& context, CallIdentity* identity) {
+    switch (call.function) {
+        case kFastIoRead:
+            identity->major = IRP_MJ_READ;
+            break;
+        case kFastIoWrite:
+            identity->major = IRP_MJ_WRITE;
+            break;
+        case kFastIoDeviceControl:
+            identity->major = IRP_MJ_DEVICE_CONTROL;
+            break;
+        default:
+            return false;
+    }
+    identity->device = call.device;
+    identity->file = call.file;
+    // The I/O manager's own copy, which its IRP takes the offset from.
+    identity->offset = call.offset != nullptr ? static_cast<uint64_t>(call.offset->QuadPart) : 0;
+    identity->epoch = static_cast<uint32_t>(context.epoch.LoadAcquire());
+    identity->driverId = context.driverId.LoadAcquire();
+    identity->code = call.code;
+    identity->inputLength = call.inputLength;
+    identity->outputLength = call.outputLength;
+    return true;
+}
+
 bool TransfersBytes(uint8_t function) {
     return function == kFastIoRead || function == kFastIoWrite || function == kFastIoDeviceControl;
 }
@@ -31,6 +58,7 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     start.fileObject = reinterpret_cast<uint64_t>(call.file);
     start.processId = IdOf(PsGetCurrentProcessId());
     start.threadId = IdOf(PsGetCurrentThreadId());
+    capture->fallThroughs.Forget(start.threadId);
     start.requestorProcessId = start.processId;
     start.major = call.function;
     start.requestorMode = kModeUser;
@@ -79,6 +107,13 @@ void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome) {
     } else if (call.result != nullptr && ReportsStatus(call.function)) {
         ending.status = static_cast<uint32_t>(call.result->Status);
         ending.information = call.result->Information;
+    }
+    uint32_t thread = context->threadId.LoadAcquire();
+    CallIdentity identity;
+    if (outcome == FastIoOutcome::kFellThrough && Identify(call, *context, &identity)) {
+        capture->fallThroughs.Note(thread, context->requestId.LoadAcquire(), identity);
+    } else {
+        capture->fallThroughs.Forget(thread);
     }
     Payload payload(capture->scratch, capture->OutputRoom(*context, ending.status));
     if (handled && call.outputLength != 0 && capture->recording() && !NT_ERROR(ending.status)) {

@@ -135,7 +135,7 @@ void AddRequestorsMemory(const Arrival& arrival, const void* address, uint32_t b
     if (arrival.requestorsMemory) {
         payload->AddUser(address, bytes);
     } else {
-        payload->Miss(bytes, kLossPayloadFault);
+        payload->BeyondReach(bytes);
     }
 }
 
@@ -207,10 +207,34 @@ void ExpectOutput(const Arrival& arrival, const RequestStart& start, Context* co
     } else if (buffered) {
         context->outputKind = OutputKind::kSystemBuffer;
         context->output = arrival.systemBuffer;
-    } else if (arrival.requestorsMemory) {
-        context->outputKind = OutputKind::kUser;
+    } else {
+        context->outputKind = arrival.requestorsMemory ? OutputKind::kUser : OutputKind::kBeyondReach;
         context->output = arrival.irp->UserBuffer;
     }
+}
+
+// Links the IRP to the fast-I/O call that it continues, as far as that is certain (fall_throughs.h). Takes the thread's note.
+void Link(Capture& capture, const Arrival& arrival, const Watch& watch, RequestStart* start) {
+    const IRP* irp = arrival.irp;
+    PETHREAD thread = irp->Tail.Overlay.Thread;
+    if (arrival.irql > APC_LEVEL || thread == nullptr || IdOf(PsGetThreadId(thread)) != start->threadId) return;
+    const FILE_OBJECT* file = arrival.stack->FileObject;
+    CallIdentity identity;
+    identity.device = arrival.device;
+    identity.file = file;
+    identity.offset = start->byteOffset;
+    identity.epoch = static_cast<uint32_t>(capture.epoch());
+    identity.driverId = watch.driverId;
+    identity.major = arrival.major;
+    identity.code = start->code;
+    identity.inputLength = start->inputLength;
+    identity.outputLength = start->outputLength;
+    uint64_t call = capture.fallThroughs.Take(start->threadId, identity);
+    bool fromIoManager = irp->CurrentLocation == irp->StackCount && arrival.minor == 0 &&
+                         irp->Tail.Overlay.OriginalFileObject == file;
+    if (call == 0 || !fromIoManager) return;
+    start->flags |= kRequestContinues;
+    start->continues = static_cast<uint32_t>(call);
 }
 
 // Counts and records an arrival and arms a context for its end. Returns the handle, or 0: the end is not captured.
@@ -240,6 +264,7 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     Section section(capture.recorder);
     Watch* watch = slot.watch.LoadAcquire();
     if (watch == nullptr || !capture.recording()) return 0;
+    if (capture.fallThroughs.Has(start.threadId)) Link(capture, arrival, *watch, &start);
     Shard& shard = section.shard();
     Context* context = capture.Admit(shard, watch, verdict, arrival.major,
                                      arrival.transfersBytes ? start.inputLength : 0, irp, &start);
@@ -291,9 +316,9 @@ void GatherOutput(const Context& context, const IRP* irp, KIRQL irql, Payload* p
                 payload->AddMdl(irp->MdlAddress, bytes);
             }
             break;
-        case OutputKind::kUser:
-            // Not the dispatching thread any more, or not its moment.
-            payload->Miss(bytes, kLossPayloadFault);
+        case OutputKind::kUser:  // not the dispatching thread any more, or not its moment
+        case OutputKind::kBeyondReach:
+            payload->BeyondReach(bytes);
             break;
         case OutputKind::kNone:
             break;

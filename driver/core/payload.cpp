@@ -124,7 +124,12 @@ void Payload::Miss(uint32_t bytes, LossReason reason) {
     loss_.reason = reason;
 }
 
+void Payload::BeyondReach(uint32_t bytes) {
+    if (Admit(bytes) != 0) loss_.beyondReach = true;
+}
+
 uint32_t Payload::flags() const {
+    if (loss_.beyondReach) return kRequestPayloadMissed | kRequestPayloadBeyondReach;
     if (loss_.missed) return kRequestPayloadMissed;
     return length_ < total_ ? static_cast<uint32_t>(kRequestPayloadTruncated) : 0;
 }

@@ -28,10 +28,12 @@ class ScratchPool {
 struct PayloadLoss {
     bool missed;
     LossReason reason;
+    bool beyondReach;
 
     // Section. For the record's processor.
     void Count(Shard& shard, Offered what) const {
         if (missed) shard.CountLoss(what, reason);
+        if (beyondReach) shard.totals.payloadsBeyondReach.AddByOwner(1);
     }
 };
 
@@ -55,6 +57,8 @@ class Payload {
     void AddMdl(MDL* mdl, uint32_t bytes);
     // There are bytes, but they cannot be had.
     void Miss(uint32_t bytes, LossReason reason);
+    // There are bytes, but by rule they cannot be had here and now: kRequestPayloadBeyondReach.
+    void BeyondReach(uint32_t bytes);
 
     const Bytes* pieces() const { return pieces_; }
     uint32_t pieceCount() const { return pieceCount_; }
@@ -76,7 +80,7 @@ class Payload {
     uint32_t total_ = 0;
     uint32_t pieceCount_ = 0;
     uint32_t blockUsed_ = 0;
-    PayloadLoss loss_ = {false, kLossPayloadFault};
+    PayloadLoss loss_ = {false, kLossPayloadFault, false};
     uint8_t* block_ = nullptr;
     Bytes pieces_[2];
 };

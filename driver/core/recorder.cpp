@@ -125,8 +125,8 @@ void Recorder::DrainSections() {
     }
 }
 
-bool Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, const Bytes* pieces, uint32_t pieceCount,
-                     KIRQL irql, Offered what) {
+LossReason Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, const Bytes* pieces,
+                           uint32_t pieceCount, KIRQL irql, Offered what) {
     uint32_t length = fixedBytes;
     for (uint32_t i = 0; i < pieceCount; i++) length += pieces[i].length;
     uint32_t size = (length + kRecordAlignment - 1) & ~(kRecordAlignment - 1);
@@ -140,19 +140,19 @@ bool Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, co
     Ring& ring = shard.ring;
     if (size > ring.MaxRecord()) {
         shard.CountLoss(what, kLossRecordTooLarge);
-        return false;
+        return kLossRecordTooLarge;
     }
     uint64_t mark = ring.Placed();
     uint8_t* lossAt = nullptr;
     if (shard.lossWaits && (lossAt = ring.Place(sizeof(LossRecord))) == nullptr) {
         shard.CountLoss(what, kLossRingFull);
-        return false;
+        return kLossRingFull;
     }
     uint8_t* at = ring.Place(size);
     if (at == nullptr) {
         ring.Rewind(mark);
         shard.CountLoss(what, kLossRingFull);
-        return false;
+        return kLossRingFull;
     }
     if (lossAt != nullptr) {
         RecordHeader& header = shard.loss.header;
@@ -176,7 +176,7 @@ bool Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, co
     shard.totals.written.AddByOwner(1);
     shard.totals.bytesWritten.AddByOwner(size);
     if (ring.UsedAtLeast(wakeBytes_) && doorbell_.armed()) shard.wake = true;
-    return true;
+    return kNotLost;
 }
 
 void Recorder::WriteWaitingLoss(Shard& shard) {

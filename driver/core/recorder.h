@@ -22,6 +22,7 @@
 namespace drivermon {
 
 enum class Offered { kStart, kEnd, kOther };
+constexpr LossReason kNotLost = kLossReasonCount;
 
 struct Bytes {
     const void* address;
@@ -39,7 +40,11 @@ struct RecordTotals {
     Atomic<uint64_t> filteredStarts;
     Atomic<uint64_t> sampledOut;
     Atomic<uint64_t> heldInputTruncated;
-    Atomic<uint64_t> dropsFellThrough;  // of dropsStart[kLossRingFull, kLossRecordTooLarge]
+    // Of dropsStart, filteredStarts, sampledOut: fast-I/O calls that fell through, which is known only at their end.
+    Atomic<uint64_t> dropsFellThrough[kLossReasonCount];
+    Atomic<uint64_t> filteredFellThrough;
+    Atomic<uint64_t> sampledOutFellThrough;
+    Atomic<uint64_t> payloadsBeyondReach;
 };
 
 constexpr uint32_t kMagazineSize = 64;
@@ -87,9 +92,9 @@ class Recorder {
     void DrainSections();
 
     // Writes one record: `fixedBytes` at `record` (header's size, processor, sequence and irql are filled in), then
-    // `pieces`. False: dropped, and counted. Section, or no one else records.
-    bool Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, const Bytes* pieces, uint32_t pieceCount,
-               KIRQL irql, Offered what);
+    // `pieces`. Other than kNotLost: dropped, and counted. Section, or no one else records.
+    LossReason Write(Shard& shard, RecordHeader* record, uint32_t fixedBytes, const Bytes* pieces, uint32_t pieceCount,
+                     KIRQL irql, Offered what);
 
     // ---- The consumer. PASSIVE_LEVEL, control lock held ----
 

@@ -22,7 +22,9 @@
 
 namespace drivermon {
 
-enum class OutputKind : uint8_t { kNone, kSystemBuffer, kMdl, kUser };
+// kUser: at the requestor's own address, to be read before the dispatch routine returns. kBeyondReach: there, but its
+// process is not the current one, or its address is not to be trusted.
+enum class OutputKind : uint8_t { kNone, kSystemBuffer, kMdl, kUser, kBeyondReach };
 
 struct Context {
     Atomic<uint64_t> ticket;
@@ -50,7 +52,7 @@ struct Context {
     uint32_t outputLength;
     uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
     int8_t location;
-    bool startDropped;  // its start record found no room
+    LossReason startLoss;  // why its start record was dropped, or kNotLost
     Verdict verdict;    // whether it is recorded
     HeldStart* held;    // released by whoever records the end; null: not held
     uint8_t function;  // index of the counters

@@ -220,9 +220,14 @@ struct CountersReply {
     uint64_t filteredStarts;              // 160 requests that a predicate kept out of the records, at arrival or at the end
     uint64_t sampledOut;                  // 168 requests that sampling kept out
     uint64_t heldInputTruncated;          // 176 held starts that could not keep all of their input
-    uint64_t dropsFellThrough;            // 184 of dropsStart: fast-I/O calls that fell through, hence were no arrivals
+    // A fast-I/O call that fell through is no request of its own: the IRP that follows is. Of the sum of fellThrough over
+    // all functions, so many had a start that was dropped, kept out, sampled out; those of the others are in the records.
+    uint64_t dropsFellThrough[kLossReasonCount];  // 184 of dropsStart
+    uint64_t filteredFellThrough;         // 224 of filteredStarts
+    uint64_t sampledOutFellThrough;       // 232 of sampledOut
+    uint64_t payloadsBeyondReach;         // 240 records with kRequestPayloadBeyondReach, written or dropped
 };
-static_assert(sizeof(CountersReply) == 192, "ABI");
+static_assert(sizeof(CountersReply) == 248, "ABI");
 
 // List: the hooked drivers. ListReply, then `count` × HookedDriver.
 struct HookedDriver {

@@ -74,7 +74,8 @@ int main() {
          {"Pended", kRequestPended}, {"Synchronous", kRequestSynchronous}, {"Paging", kRequestPaging},
          {"Cancelled", kRequestCancelled}, {"PayloadTruncated", kRequestPayloadTruncated},
          {"PayloadMissed", kRequestPayloadMissed}, {"PayloadIsName", kRequestPayloadIsName},
-         {"Unseen", kRequestUnseen}, {"Uncaptured", kRequestUncaptured}, {"Associated", kRequestAssociated})
+         {"Unseen", kRequestUnseen}, {"Uncaptured", kRequestUncaptured}, {"Associated", kRequestAssociated},
+         {"PayloadBeyondReach", kRequestPayloadBeyondReach}, {"Continues", kRequestContinues})
     ENUM("LossReason", false, {"RingFull", kLossRingFull}, {"RecordTooLarge", kLossRecordTooLarge},
          {"PayloadNoScratch", kLossPayloadNoScratch}, {"PayloadFault", kLossPayloadFault},
          {"CompletionQuota", kLossCompletionQuota})

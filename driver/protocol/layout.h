@@ -37,6 +37,7 @@
     F(RequestStart, payloadLength)                  \
     F(RequestStart, byteOffset)                     \
     F(RequestStart, payloadTotal)                   \
+    F(RequestStart, continues)                      \
     S(RequestEnd)                                   \
     F(RequestEnd, requestId)                        \
     F(RequestEnd, arrivalTimestamp)                 \
@@ -128,6 +129,9 @@
     F(CountersReply, sampledOut)                    \
     F(CountersReply, heldInputTruncated)            \
     F(CountersReply, dropsFellThrough)              \
+    F(CountersReply, filteredFellThrough)           \
+    F(CountersReply, sampledOutFellThrough)         \
+    F(CountersReply, payloadsBeyondReach)           \
     S(Predicates)                                   \
     F(Predicates, flags)                            \
     F(Predicates, sampleEvery)                      \

@@ -51,6 +51,11 @@ enum RequestFlags : uint32_t {
                                          // status and information are what it returned, not what the IRP ended with
     kRequestUncaptured = 1u << 10,       // Start: the completion will not be recorded (quota; see Loss)
     kRequestAssociated = 1u << 11,       // Start: an associated IRP of a master IRP
+    // With kRequestPayloadMissed: by rule, not by accident, hence no loss. The bytes of METHOD_NEITHER (and of reads and
+    // writes that are neither buffered nor direct) lie at the requestor's own address, which can be read only in its own
+    // process and only until the dispatch routine returns: the output of a request that pended never can.
+    kRequestPayloadBeyondReach = 1u << 12,
+    kRequestContinues = 1u << 13,  // Start: the IRP of a fast-I/O call that fell through; `continues` says of which
 };
 
 enum ProcessorMode : uint8_t { kModeKernel = 0, kModeUser = 1 };
@@ -89,7 +94,8 @@ struct RequestStart {
     uint32_t payloadLength;       //  92 bytes that follow this struct
     uint64_t byteOffset;          //  96 READ/WRITE: the offset; CREATE: DesiredAccess | ShareAccess << 32
     uint32_t payloadTotal;        // 104 bytes there were to capture
-    uint32_t reserved;            // 108
+    uint32_t continues;           // 108 with kRequestContinues: the lower half of the call's requestId; it is the last
+                                  //     one with this half of the same thread
 };
 static_assert(sizeof(RequestStart) == 112, "ABI");
 

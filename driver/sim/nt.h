@@ -864,6 +864,7 @@ HANDLE PsGetCurrentThreadId(void);
 PEPROCESS PsGetCurrentProcess(void);
 #define IoGetCurrentProcess PsGetCurrentProcess
 PETHREAD PsGetCurrentThread(void);
+HANDLE PsGetThreadId(PETHREAD Thread);
 HANDLE PsGetProcessId(PEPROCESS Process);
 PEPROCESS IoThreadToProcess(PETHREAD Thread);
 PEPROCESS IoGetRequestorProcess(PIRP Irp);

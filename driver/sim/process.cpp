@@ -172,6 +172,9 @@ PEPROCESS PsGetCurrentProcess() {
 PETHREAD PsGetCurrentThread() {
     return CurrentThread();
 }
+HANDLE PsGetThreadId(PETHREAD thread) {
+    return reinterpret_cast<HANDLE>(uintptr_t{thread->id});
+}
 HANDLE PsGetProcessId(PEPROCESS process) {
     return reinterpret_cast<HANDLE>(uintptr_t{process->id});
 }

@@ -99,6 +99,7 @@ const START_INPUT = RequestStart.inputLength >> 2
 const START_OUTPUT = RequestStart.outputLength >> 2
 const START_PAYLOAD = RequestStart.payloadLength >> 2
 const START_OFFSET = RequestStart.byteOffset >> 2
+const START_CONTINUES = RequestStart.continues >> 2
 const START_TOTAL = RequestStart.payloadTotal >> 2
 const START_WORDS = RequestStart.bytes >> 2
 const END_ID = RequestEnd.requestId >> 2
@@ -363,6 +364,8 @@ export class Capture {
     if ((offsetLow | offsetHigh) !== 0) {
       chunk.addExtra(to, Extra.offset, offsetLow, offsetHigh, words, 0, 0)
     }
+    const continues = words[at + START_CONTINUES]
+    if (continues !== 0) chunk.addExtra(to, Extra.continues, continues, 0, words, 0, 0)
     if ((payloadLength | payloadTotal) !== 0) {
       chunk.addExtra(to, Extra.input, payloadLength, payloadTotal, words, at + START_WORDS, payloadLength)
     }

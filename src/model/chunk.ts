@@ -107,7 +107,7 @@ const ROW_BYTES = 32
 const TWO_32 = 0x1_0000_0000
 
 /** Kinds of entries in the arena, each a link in its row's list. */
-export const Extra = { input: 1, output: 2, offset: 3 } as const
+export const Extra = { input: 1, output: 2, offset: 3, continues: 4 } as const
 const EXTRA_HEADER_WORDS = 4
 const SEGMENT_BYTES = 128 * 1024
 const SEGMENT_SHIFT = 14 // 8-byte units
@@ -360,5 +360,11 @@ export class Chunk {
     const entry = this.findExtra(row, Extra.offset)
     if (!entry) return 0n
     return (BigInt(entry.segment[entry.at + 3]) << 32n) | BigInt(entry.segment[entry.at + 2])
+  }
+
+  /** The lower half of the id of the fast-I/O call that a row's IRP continues; 0 = none known. */
+  continues(row: number): number {
+    const entry = this.findExtra(row, Extra.continues)
+    return entry ? entry.segment[entry.at + 2] : 0
   }
 }

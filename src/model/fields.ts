@@ -430,6 +430,12 @@ export const fields: readonly Field[] = [
     source: endFlag(RequestFlags.FellThrough),
   },
   {
+    name: 'continues',
+    type: 'flag',
+    doc: 'An IRP that follows a fast-I/O call that fell through, where that is certain',
+    source: startFlag(RequestFlags.Continues),
+  },
+  {
     name: 'synchronous',
     type: 'flag',
     doc: 'Made for a synchronous call or on a synchronous handle',

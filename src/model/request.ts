@@ -104,6 +104,8 @@ export class Request {
       inputLength: chunk.inputLength.get(at),
       outputLength: chunk.outputLength.get(at),
       byteOffset: chunk.offset(at).toString(),
+      continues: this.#continues(),
+      continuedBy: this.#continuedBy(),
       arrival,
       end: this.#end(arrival),
       input: this.#payload(Extra.input, kind[kindAt + Kind.flags]),
@@ -112,6 +114,37 @@ export class Request {
         chunk.outcomes.entries[chunk.outcome[at] * Outcome.width + Outcome.flags],
       ),
     }
+  }
+
+  /** The row of the fast-I/O call that this IRP continues: the last one before it, of the same thread, with that id. */
+  #continues(): RowDetail['continues'] {
+    const { chunk, at, capture } = this
+    const idLow = chunk.continues(at)
+    if (idLow === 0) return null
+    for (let i = capture.chunks.indexOf(chunk); i >= 0; i--) {
+      const other = capture.chunks[i]
+      for (let to = other === chunk ? at : other.rows; to > 0; ) {
+        to = other.idLow.lastIndexOf(idLow, to - 1)
+        if (to < 0) break
+        if (sameThread(chunk, at, other, to)) return { row: (other.first + to) as RowId }
+      }
+    }
+    return { row: null }
+  }
+
+  /** The row of the IRP that continues this fast-I/O call, if it fell through; it comes soon or not at all. */
+  #continuedBy(): RowDetail['continuedBy'] {
+    const { chunk, at, capture } = this
+    if (!chunk.fellThrough(at)) return null
+    const idLow = chunk.idLow[at]
+    const from = capture.chunks.indexOf(chunk)
+    for (const other of capture.chunks.slice(from, from + 2)) {
+      for (let to = other === chunk ? at + 1 : 0; to < other.rows; to++) {
+        if (other.extra[to] === 0 || other.continues(to) !== idLow) continue
+        if (sameThread(chunk, at, other, to)) return (other.first + to) as RowId
+      }
+    }
+    return null
   }
 
   #end(arrival: number): RowDetail['end'] {
@@ -140,9 +173,24 @@ export class Request {
       base64: payload ? toBase64(payload.bytes) : '',
       total: payload?.total ?? 0,
       isName: (flags & RequestFlags.PayloadIsName) !== 0 && extra === Extra.input,
-      missed: (flags & RequestFlags.PayloadMissed) !== 0,
+      missed:
+        (flags & RequestFlags.PayloadMissed) === 0
+          ? null
+          : (flags & RequestFlags.PayloadBeyondReach) === 0
+            ? 'unreadable'
+            : 'beyond-reach',
     }
   }
+}
+
+/** A row without its start knows only where it ended: for a fast-I/O call that is the same thread. */
+function sameThread(chunk: Chunk, at: number, other: Chunk, to: number): boolean {
+  return threadOf(chunk, at) === threadOf(other, to)
+}
+
+function threadOf(chunk: Chunk, at: number): number {
+  const arrivedIn = chunk.callers.entries[chunk.caller[at] * Caller.width + Caller.threadId]
+  return arrivedIn || chunk.outcomes.entries[chunk.outcome[at] * Outcome.width + Outcome.threadId]
 }
 
 /** A value that is a number to the machine and a name to people. */

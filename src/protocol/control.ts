@@ -264,8 +264,15 @@ export interface Counters {
   filteredStarts: number
   /** Requests that sampling kept out of them. */
   sampledOut: number
-  /** Of `drops.starts`: fast-I/O calls that fell through, hence were no requests. */
-  dropsFellThrough: number
+  /**
+   * Fast-I/O calls that fell through are no requests of their own. How many of them are in `drops.starts`,
+   * `filteredStarts` and `sampledOut`; those of the functions' `fellThrough` that are in none were recorded.
+   */
+  dropsFellThrough: number[]
+  filteredFellThrough: number
+  sampledOutFellThrough: number
+  /** Records whose payload is where it cannot be read by rule. */
+  payloadsBeyondReach: number
   functions: FunctionCount[]
   /** Entries there were; more than `functions.length` when the buffer was too small. */
   functionsTotal: number
@@ -300,7 +307,10 @@ export function decodeCounters(bytes: Uint8Array): Counters {
     ringSize: wide(view, CountersReply.ringSize),
     filteredStarts: wide(view, CountersReply.filteredStarts),
     sampledOut: wide(view, CountersReply.sampledOut),
-    dropsFellThrough: wide(view, CountersReply.dropsFellThrough),
+    dropsFellThrough: series(view, CountersReply.dropsFellThrough, LOSS_REASON_COUNT),
+    filteredFellThrough: wide(view, CountersReply.filteredFellThrough),
+    sampledOutFellThrough: wide(view, CountersReply.sampledOutFellThrough),
+    payloadsBeyondReach: wide(view, CountersReply.payloadsBeyondReach),
     functions: Array.from({ length: entries }, (_, i) => decodeFunction(view, countersBytes(i))),
     functionsTotal: view.getUint32(CountersReply.entriesTotal, true),
   }

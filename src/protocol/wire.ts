@@ -192,6 +192,10 @@ export interface RowDetail {
   inputLength: number
   outputLength: number
   byteOffset: string
+  /** An IRP that follows a fast-I/O call that fell through: that call's row, or null if it is not among the rows. */
+  continues: { row: RowId | null } | null
+  /** A fast-I/O call that fell through: the row of the IRP that followed, if it is known. */
+  continuedBy: RowId | null
   arrival: Ticks
   /** null while in flight. */
   end: {
@@ -214,8 +218,8 @@ export interface Payload {
   total: number
   /** The bytes are a file name in UTF-16LE. */
   isName: boolean
-  /** There were bytes that could not be read. */
-  missed: boolean
+  /** There were bytes that could not be read, or (METHOD_NEITHER) that cannot be read at that moment by rule. */
+  missed: 'unreadable' | 'beyond-reach' | null
 }
 
 // A binary frame: WindowHeader, then `count` rows. Little-endian, 8-aligned.

@@ -351,7 +351,7 @@ class Machine {
       base64: bytes.toString('base64'),
       total,
       isName: named,
-      missed: false,
+      missed: null,
     })
     return {
       row: row as RowId,
@@ -378,6 +378,8 @@ class Machine {
       inputLength: kind.input,
       outputLength: kind.output,
       byteOffset: '0',
+      continues: null,
+      continuedBy: null,
       arrival: arrival as Ticks,
       end: inFlight
         ? null

@@ -91,7 +91,7 @@ test('every function has a colour, and the usual ones differ', () => {
 })
 
 describe('the selected request in words', () => {
-  const nothing = { bytes: new Uint8Array(), total: 0, isName: false, missed: false }
+  const nothing = { bytes: new Uint8Array(), total: 0, isName: false, missed: null }
   const request: Detail = {
     row: 1 as RowId,
     requestId: 2,
@@ -117,6 +117,8 @@ describe('the selected request in words', () => {
     inputLength: 24,
     outputLength: 1460,
     byteOffset: '0',
+    continues: null,
+    continuedBy: null,
     arrival: 0 as Ticks,
     end: {
       completion: 34180 as Ticks,
@@ -149,6 +151,13 @@ describe('the selected request in words', () => {
     expect(text.course).toBe('in-flight')
     expect(text.fields.map(({ name }) => name)).not.toContain('Information')
     expect(text.fields[0]).toMatchObject({ name: 'Status', value: 'in flight' })
+  })
+
+  test('a call that fell through and the IRP that followed name each other', () => {
+    const row = 1234 as RowId
+    expect(field({ ...request, continues: { row } }, 'Continues')?.value).toBe('a fast-I/O call in row 1,234')
+    expect(field({ ...request, continues: { row: null } }, 'Continues')?.value).toMatch(/not among the rows$/)
+    expect(field({ ...request, continuedBy: row }, 'Continued by')?.value).toBe('the IRP in row 1,234')
   })
 
   test('CREATE is read from where the driver packed it', () => {

@@ -28,9 +28,11 @@ function counters(fellThrough: number, rest: Partial<Counters> & { ringFull?: nu
   const { ringFull = 0, tooLarge = 0, ...others } = rest
   return {
     drops: { starts: [ringFull, tooLarge, 0, 5, 0], ends: [0, 0, 0, 0, 0], others: 0 },
-    dropsFellThrough: 0,
+    dropsFellThrough: [0, 0, 0, 0, 0],
     filteredStarts: 0,
+    filteredFellThrough: 0,
     sampledOut: 0,
+    sampledOutFellThrough: 0,
     functions: [{ fellThrough: fellThrough - 1 }, { fellThrough: 1 }] as FunctionCount[],
     ...others,
   } as Counters
@@ -46,20 +48,27 @@ test('dropped starts leave out what fell through, also where the end of such a c
   // 9 fell through: 3 with both records, 1 whose end was dropped, 5 whose start was dropped.
   const { requests, losses } = accountOf({
     capture,
-    counters: counters(9, { ringFull: 4, tooLarge: 8, dropsFellThrough: 5 }),
+    counters: counters(9, { ringFull: 4, tooLarge: 8, dropsFellThrough: [3, 2, 0, 0, 0] }),
   })
   expect(requests).toBe(6)
-  expect(losses.starts).toEqual([0, 7, 0, 5, 0])
+  expect(losses.starts).toEqual([1, 6, 0, 5, 0])
   expect(lostRecords(losses)).toBe(7)
 })
 
 test('what is kept out leaves out what fell through', () => {
   const account = accountOf({
-    capture: captured(10, 2),
-    counters: counters(12, { ringFull: 3, dropsFellThrough: 1, filteredStarts: 5, sampledOut: 9 }),
+    capture: captured(10, 2, 1),
+    counters: counters(12, {
+      ringFull: 3,
+      dropsFellThrough: [1, 0, 0, 0, 0],
+      filteredStarts: 5,
+      filteredFellThrough: 4,
+      sampledOut: 9,
+      sampledOutFellThrough: 4,
+    }),
   })
-  // 12 = 2 recorded + 1 dropped + 9 kept out.
-  expect(account).toMatchObject({ requests: 8, filtered: 0, sampledOut: 5 })
+  // 12 = 3 recorded, one of which has lost its end, + 1 dropped + 4 filtered + 4 sampled out.
+  expect(account).toMatchObject({ requests: 7, filtered: 1, sampledOut: 5 })
   expect(account.losses.starts[0]).toBe(2)
 })
 

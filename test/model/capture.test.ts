@@ -41,6 +41,7 @@ function expectTruth(detail: RowDetail, happened: Happened): void {
       inputLength: asked.inputLength,
       outputLength: asked.outputLength,
       byteOffset: String(asked.offset),
+      continues: asked.continues ? { row: null } : null,
     })
     expect(fromBase64(detail.input.base64)).toEqual(asked.payload)
   }
@@ -124,6 +125,39 @@ describe('pairing', () => {
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('a fast-I/O call that fell through and the IRP that continues it know of each other', () => {
+    const capture = emptyCapture()
+    const fast = { major: 9, flags: RequestFlags.FastIo, tid: 8 }
+    const fell = { ...fast, flags: RequestFlags.FastIo | RequestFlags.FellThrough }
+    const id = 2 ** 32 + 7
+    capture.ingest(
+      concat([
+        start({ id: 7, ...fast, tid: 12 }), // another thread's, with the same lower half
+        start({ id, ...fast }),
+        end({ id, ...fell }),
+        start({ id: 9, tid: 12, flags: RequestFlags.Continues, continues: 5 }),
+        start({ id: 10, tid: 12, flags: RequestFlags.Continues, continues: 7 }),
+        start({ id: 11, tid: 8, flags: RequestFlags.Continues, continues: 7 }),
+      ]),
+    )
+    expect(capture.detail(row(1))?.continuedBy).toBe(4)
+    expect(capture.detail(row(4))?.continues).toEqual({ row: 1 })
+    expect(capture.detail(row(3))?.continues).toEqual({ row: 0 })
+    expect(capture.detail(row(2))?.continues).toEqual({ row: null })
+    expect(capture.detail(row(0))).toMatchObject({ continues: null, continuedBy: null })
+    expect([...capture.requests('continues')].length).toBe(3)
+  })
+
+  test('it is found across chunks, and where its start was lost', () => {
+    const capture = emptyCapture()
+    const fell = RequestFlags.FastIo | RequestFlags.FellThrough
+    capture.ingest(end({ id: 3, major: 9, flags: fell, tid: 8 }))
+    capture.ingest(startsAt(numbers(100, CHUNK_ROWS)))
+    capture.ingest(start({ id: 4, tid: 8, flags: RequestFlags.Continues, continues: 3 }))
+    expect(capture.detail(row(0))?.continuedBy).toBe(CHUNK_ROWS + 1)
+    expect(capture.detail(row(CHUNK_ROWS + 1))?.continues).toEqual({ row: 0 })
   })
 
   test('a completion that the driver cannot record is no request in flight', () => {

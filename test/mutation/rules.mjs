@@ -27,6 +27,7 @@ const quotaHolds = 'beyond its quota a driver has arrivals without ends, counted
 const noOutput = 'an error has no output, and neither has STATUS_VERIFY_REQUIRED, whatever Information says'
 const lossesAreTold =
   'a dropped record takes a number, and the losses are told: before the next record, or at the end'
+const neverComes = 'a call whose IRP never comes is continued by nothing else'
 const tooSmall = 'a ring that is far too small: what is not there has been counted'
 
 /** @type {Rule[]} */
@@ -406,6 +407,65 @@ export const rules = [
     file: fastIo,
     edits: [['ending.flags |= kRequestFellThrough;', '']],
     test: 'fast I/O: handled calls are requests, fallen-through ones are not',
+  },
+  {
+    rule: 'an IRP continues a call only where the I/O manager has just sent it: at the top of its stack',
+    file: irp,
+    edits: [['irp->CurrentLocation == irp->StackCount && arrival.minor', 'arrival.minor']],
+    test: 'beneath a filter nobody knows whether an IRP continues a call',
+  },
+  {
+    rule: 'an IRP continues a call only if it was made for that file',
+    file: irp,
+    edits: [['irp->Tail.Overlay.OriginalFileObject == file;', 'file != nullptr;']],
+    test: neverComes,
+  },
+  {
+    rule: "an IRP continues a call only of its own requestor's thread",
+    file: irp,
+    edits: [['|| thread == nullptr || IdOf(PsGetThreadId(thread)) != start->threadId', '']],
+    test: neverComes,
+  },
+  {
+    rule: 'an IRP continues only a call that is just like it',
+    file: 'driver/core/fall_throughs.h',
+    edits: [['entry.call == irp ? entry.requestId : 0', 'entry.requestId']],
+    test: neverComes,
+  },
+  {
+    rule: 'a call that is handled ends what fell through inside it',
+    file: fastIo,
+    edits: [['        capture->fallThroughs.Forget(thread);\n', '']],
+    test: neverComes,
+  },
+  {
+    rule: 'a call has fallen through when its routine has returned, not before',
+    file: fastIo,
+    edits: [
+      ['capture->fallThroughs.Forget(start.threadId);', ''],
+      [
+        '        context->ticket.StoreRelease(handle);\n    }\n    return handle;',
+        '        context->ticket.StoreRelease(handle);\n        CallIdentity identity;\n        if (Identify(call, *context, &identity)) capture->fallThroughs.Note(start.threadId, start.requestId, identity);\n    }\n    return handle;',
+      ],
+    ],
+    test: 'an IRP sent inside a routine does not continue the call that is still running',
+  },
+  {
+    rule: 'a call that was kept out and fell through is counted apart',
+    file: 'driver/core/capture.cpp',
+    edits: [['if (fellThrough) shard.totals.filteredFellThrough.AddByOwner(1);', '']],
+    test: 'the call that an IRP continues may be kept out of the records, and is counted as what it was',
+  },
+  {
+    rule: 'what cannot be read by rule is told as such, and no loss',
+    file: irp,
+    edits: [
+      [
+        'case OutputKind::kBeyondReach:\n            payload->BeyondReach(bytes);',
+        'case OutputKind::kBeyondReach:\n            payload->Miss(bytes, kLossPayloadFault);',
+      ],
+    ],
+    test: "METHOD_NEITHER beyond its caller's reach: no bytes, by rule, and no loss",
   },
   {
     rule: 'nothing younger than the look at the rings overtakes',

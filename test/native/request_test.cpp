@@ -265,45 +265,4 @@ TEST_CASE("completed on another thread before the dispatch routine has returned"
     CHECK(request.end->threadId != request.start->threadId);
 }
 
-TEST_CASE("fast I/O: handled calls are requests, fallen-through ones are not") {
-    auto machine = sim::Machine::Boot();
-    CaptureSession session(*machine);
-    REQUIRE(session.Start() == STATUS_SUCCESS);
-    AddDriverReply reply{};
-    REQUIRE(session.AddDriver(DRIVERMON_AFD_DRIVER_NAME, &reply) == STATUS_SUCCESS);
-    CHECK(reply.fastIo == 1u << kFastIoDeviceControl);
-    machine->StartTraffic({7, 0, 64});
-    while (machine->TrafficRunning()) std::this_thread::yield();
-    machine->StopTraffic();
-    REQUIRE(session.Stop() == STATUS_SUCCESS);
-    const Totals totals = session.Counters();
-    const Captured captured = session.Finish();
-
-    uint64_t handled = 0, fellThrough = 0, irps = 0;
-    for (const auto& [id, request] : captured.requests) {
-        REQUIRE(request.start);
-        REQUIRE(request.end);
-        if (!(request.start->flags & kRequestFastIo)) {
-            irps++;
-            continue;
-        }
-        CHECK(request.start->irp == 0);
-        CHECK(request.start->major == kFastIoDeviceControl);
-        (request.FellThrough() ? fellThrough : handled)++;
-    }
-    CHECK(handled + irps == 64);
-    CHECK(handled > 0);
-    CHECK(fellThrough > 0);
-    CHECK(captured.Arrivals() == machine->Issued()[DRIVERMON_AFD_DRIVER_NAME]);
-    CHECK(totals.Sum(&FunctionCounters::fellThrough) == fellThrough);
-
-    // A send's bytes are there: text that a person can read.
-    bool sawRequestLine = false;
-    for (const Request& send : captured.WithCode(kAfdSend)) {
-        const std::string text(send.input.begin(), send.input.end());
-        sawRequestLine |= text.find("HTTP/1.1\r\nHost: ") != std::string::npos;
-    }
-    CHECK(sawRequestLine);
-}
-
 }  // namespace drivermon::test

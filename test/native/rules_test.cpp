@@ -335,6 +335,46 @@ TEST_CASE("an MDL that the driver has exchanged is not read") {
 
 // ---- Lengths ---------------------------------------------------------------------------------------------------
 
+TEST_CASE("METHOD_NEITHER beyond its caller's reach: no bytes, by rule, and no loss") {
+    constexpr ULONG kNeither = CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA01, METHOD_NEITHER, FILE_ANY_ACCESS);
+    Scene scene;
+    char input[] = "in", output[] = "out!";
+    bool inputToo = false;
+    std::thread completer;
+    SUBCASE("output, once the request has pended") {
+        sim::Status status;
+        auto handle = scene.machine->Open(scene.driver.path(), &status);
+        scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+            IoMarkIrpPending(irp);
+            completer = std::thread([irp] { Complete(irp, STATUS_SUCCESS, 4); });
+            return STATUS_PENDING;
+        };
+        CHECK(handle->Control(kNeither, input, 2, output, 4, nullptr) == STATUS_SUCCESS);
+        completer.join();
+    }
+    SUBCASE("all of it, where a driver asks: its addresses are not looked at") {
+        inputToo = true;
+        Calls callers;
+        PIRP irp = MakeControl(scene.driver.device(), kNeither, nullptr, 2, 4);
+        IoGetNextIrpStackLocation(irp)->Parameters.DeviceIoControl.Type3InputBuffer = input;
+        irp->UserBuffer = output;
+        callers.SetOn(irp);
+        scene.driver.onControl = [](PDEVICE_OBJECT, PIRP mine) { return Complete(mine, STATUS_SUCCESS, 4); };
+        CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
+        IoFreeIrp(irp);
+    }
+    const std::vector<Request> requests = scene.Finish().WithCode(kNeither);
+    REQUIRE(requests.size() == 1);
+    constexpr uint32_t kBoth = kRequestPayloadMissed | kRequestPayloadBeyondReach;
+    CHECK((requests[0].start->flags & kBoth) == (inputToo ? kBoth : 0u));
+    CHECK((requests[0].end->flags & kBoth) == kBoth);
+    CHECK(requests[0].output.empty());
+    CHECK(requests[0].end->payloadTotal == 4);
+    const CountersReply reply = scene.session.Counters().reply;
+    CHECK(reply.payloadsBeyondReach == (inputToo ? 2u : 1u));
+    CHECK(reply.dropsStart[kLossPayloadFault] + reply.dropsEnd[kLossPayloadFault] == 0);
+}
+
 TEST_CASE("an output length of 2 GiB and more is a length like any other") {
     auto machine = sim::Machine::Boot();
     CaptureSession session(*machine);

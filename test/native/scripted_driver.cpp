@@ -65,6 +65,18 @@ NTSTATUS ScriptedDriver::Control(PDEVICE_OBJECT device, PIRP irp) {
     return self->onControl ? self->onControl(device, irp) : Complete(irp, STATUS_SUCCESS);
 }
 
+void ScriptedDriver::HaveFastIo() {
+    fastIo_.SizeOfFastIoDispatch = sizeof(fastIo_);
+    fastIo_.FastIoDeviceControl = FastControl;
+    object()->FastIoDispatch = &fastIo_;
+}
+
+BOOLEAN ScriptedDriver::FastControl(PFILE_OBJECT file, BOOLEAN, PVOID, ULONG, PVOID, ULONG, ULONG, PIO_STATUS_BLOCK,
+                                    PDEVICE_OBJECT device) {
+    ScriptedDriver* self = Of(device);
+    return self->onFastControl && self->onFastControl(file);
+}
+
 void ScriptedDriver::Unload(PDRIVER_OBJECT driver) {
     std::u16string linkName = u"\\??\\" + Of(driver->DeviceObject)->name_;
     UNICODE_STRING link = View(linkName);

@@ -26,17 +26,23 @@ class ScriptedDriver {
 
     // DEVICE_CONTROL. By default it succeeds with nothing. CREATE, CLEANUP and CLOSE always succeed.
     std::function<NTSTATUS(PDEVICE_OBJECT, PIRP)> onControl;
+    // FastIoDeviceControl, once it has one: whether it handles the call. By default it does not.
+    void HaveFastIo();
+    std::function<bool(PFILE_OBJECT)> onFastControl;
 
  private:
     static NTSTATUS Entry(PDRIVER_OBJECT driver, PUNICODE_STRING);
     static NTSTATUS Succeed(PDEVICE_OBJECT, PIRP irp);
     static NTSTATUS Control(PDEVICE_OBJECT device, PIRP irp);
+    static BOOLEAN FastControl(PFILE_OBJECT file, BOOLEAN wait, PVOID input, ULONG inputBytes, PVOID output,
+                               ULONG outputBytes, ULONG code, PIO_STATUS_BLOCK result, PDEVICE_OBJECT device);
     static void Unload(PDRIVER_OBJECT driver);
 
     static ScriptedDriver* loading_;
     const std::u16string name_;
     PDEVICE_OBJECT device_ = nullptr;
     PDEVICE_OBJECT lower_ = nullptr;
+    FAST_IO_DISPATCH fastIo_ = {};
 };
 
 NTSTATUS Complete(PIRP irp, NTSTATUS status, ULONG_PTR information = 0);

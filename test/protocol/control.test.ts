@@ -152,7 +152,7 @@ describe('replies', () => {
   })
 
   test('GetCounters', () => {
-    const reply = bytes(192 + 416, (view) => {
+    const reply = bytes(248 + 416, (view) => {
       for (const [index, at] of [0, 8, 16, 24, 32].entries()) view.setBigUint64(at, BigInt(index + 1), true)
       view.setBigUint64(40, 11n, true) // starts, ring full
       view.setBigUint64(72, 12n, true) // starts, completion quota
@@ -163,18 +163,24 @@ describe('replies', () => {
       view.setBigUint64(144, 17n, true)
       view.setUint32(152, 1, true)
       view.setUint32(156, 9, true)
-      for (const [index, at] of [160, 168, 176, 184].entries())
+      for (const [index, at] of [160, 168, 176, 192, 224, 232, 240].entries())
         view.setBigUint64(at, BigInt(index + 21), true)
-      view.setUint32(192, 3, true)
-      view.setUint32(196, 37, true)
-      for (let i = 0; i < 11; i++) view.setBigUint64(200 + 8 * i, BigInt(100 + i), true)
-      view.setBigUint64(192 + 96 + 8 * 39, 2n ** 52n, true)
+      view.setUint32(248, 3, true)
+      view.setUint32(252, 37, true)
+      for (let i = 0; i < 11; i++) view.setBigUint64(256 + 8 * i, BigInt(100 + i), true)
+      view.setBigUint64(248 + 96 + 8 * 39, 2n ** 52n, true)
     })
     const counters = decodeCounters(reply)
     expect(counters).toMatchObject({ at: 1, epoch: 2, offered: 3, written: 4, bytesWritten: 5 })
     expect(counters.drops).toEqual({ starts: [11, 0, 0, 0, 12], ends: [13, 0, 0, 0, 0], others: 14 })
     expect(counters).toMatchObject({ outstanding: 15, ringUsed: 16, ringSize: 17, functionsTotal: 9 })
-    expect(counters).toMatchObject({ filteredStarts: 21, sampledOut: 22, dropsFellThrough: 24 })
+    expect(counters).toMatchObject({ filteredStarts: 21, sampledOut: 22 })
+    expect(counters.dropsFellThrough).toEqual([0, 24, 0, 0, 0]) // too large
+    expect(counters).toMatchObject({
+      filteredFellThrough: 25,
+      sampledOutFellThrough: 26,
+      payloadsBeyondReach: 27,
+    })
     expect(counters.functions).toHaveLength(1)
     expect(counters.functions[0]).toMatchObject({
       driverId: 3,

@@ -47,6 +47,7 @@ export const happened: fc.Arbitrary<Happened> = fc
     inputLength: fc.oneof(fc.nat(5000), word),
     outputLength: fc.oneof(fc.nat(5000), word),
     offset: fc.oneof(fc.constant(0n), fc.constant(4096n), address),
+    continues: fc.constantFrom(0, 0, 5, 0xffffffff), // nobody's id
     input: payload,
     output: payload,
     driverId: fc.constantFrom(1, 2),
@@ -107,6 +108,7 @@ const START = [
   'inputLength',
   'outputLength',
   'offset',
+  'continues',
 ] as const
 
 function pick<T, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {

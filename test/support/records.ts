@@ -35,6 +35,7 @@ export interface StartFields extends Header {
   inputLength?: number
   outputLength?: number
   offset?: bigint
+  continues?: number
   payload?: Uint8Array
   total?: number
 }
@@ -90,6 +91,7 @@ export function start(fields: StartFields): Uint8Array {
   view.setUint32(RequestStart.payloadLength, payload.length, true)
   view.setBigUint64(RequestStart.byteOffset, fields.offset ?? 0n, true)
   view.setUint32(RequestStart.payloadTotal, fields.total ?? payload.length, true)
+  view.setUint32(RequestStart.continues, fields.continues ?? 0, true)
   return new Uint8Array(view.buffer)
 }
 

@@ -24,7 +24,7 @@ const everywhere = [
   ...['KeInitializeDpc', 'KeInitializeEvent', 'KeInitializeTimer', 'KeSetEvent'],
   ...['KeSetTimerEx', 'KeCancelTimer', 'KeFlushQueuedDpcs'],
   ...['MmGetSystemRoutineAddress', 'MmMapLockedPagesSpecifyCache'],
-  ...['PsGetCurrentProcessId', 'PsGetCurrentThreadId', 'PsGetProcessId'],
+  ...['PsGetCurrentProcessId', 'PsGetCurrentThreadId', 'PsGetProcessId', 'PsGetThreadId'],
   ...['PsSetCreateProcessNotifyRoutine', 'PsSetCreateProcessNotifyRoutineEx'],
   ...['RtlInitUnicodeString', 'ZwClose', 'ZwOpenKey', 'ZwQueryValueKey'],
 ]

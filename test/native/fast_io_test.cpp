@@ -1,0 +1,420 @@
+// fast_io_test.cpp: calls of fast-I/O routines: handled ones, those that fell through, and the IRPs that continue them.
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "capture_session.h"
+#include "scripted_driver.h"
+#include "sim/process.h"
+#include "sim/user_mode.h"
+#include "targets/afd_protocol.h"
+#include "targets/echo_protocol.h"
+
+namespace drivermon::test {
+namespace {
+
+using namespace targets;
+
+// A hooked driver with a fast-I/O routine, and an open file of it.
+struct FastDriver {
+    FastDriver() {
+        driver.HaveFastIo();
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+        file = Open();
+    }
+    std::unique_ptr<sim::FileHandle> Open() {
+        sim::Status status;
+        auto opened = sim::OpenFile(driver.path(), {}, &status);
+        REQUIRE(opened);
+        return opened;
+    }
+    // One call of user mode's: fast I/O first, then an IRP. Told apart by its length.
+    void Call(uint32_t bytes = 4, sim::UserHandle* handle = nullptr) {
+        std::vector<uint8_t> buffer(bytes);
+        CHECK((handle ? handle : file.get())->Control(kCode, buffer.data(), bytes, nullptr, 0, nullptr) == 0);
+    }
+    // What the I/O manager does first, alone. True: handled.
+    bool CallFastOnly(uint32_t bytes = 4) {
+        std::vector<uint8_t> buffer(bytes);
+        IO_STATUS_BLOCK result{};
+        return driver.object()->FastIoDispatch->FastIoDeviceControl(file->FileObject(), TRUE, buffer.data(), bytes,
+                                                                    nullptr, 0, kCode, &result, driver.device());
+    }
+    // What it does then: an IRP as it would build it, but for what `change` makes of it.
+    template <typename Change>
+    void SendIrp(uint32_t bytes, Change change) {
+        std::vector<uint8_t> buffer(bytes);
+        PIRP irp = MakeControl(driver.device(), kCode, buffer.data(), bytes, 0);
+        irp->Tail.Overlay.Thread = PsGetCurrentThread();
+        irp->Tail.Overlay.OriginalFileObject = file->FileObject();
+        IoGetNextIrpStackLocation(irp)->FileObject = file->FileObject();
+        change(irp);
+        IoSetCompletionRoutine(
+            irp,
+            [](PDEVICE_OBJECT, PIRP mine, PVOID) -> NTSTATUS {
+                IoFreeIrp(mine);
+                return STATUS_MORE_PROCESSING_REQUIRED;
+            },
+            nullptr, TRUE, TRUE, TRUE);
+        CHECK(IoCallDriver(driver.device(), irp) == STATUS_SUCCESS);
+    }
+    void SendIrp(uint32_t bytes = 4) {
+        SendIrp(bytes, [](PIRP) {});
+    }
+    Captured Finish() {
+        file.reset();
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        totals = session.Counters();
+        return session.Finish();
+    }
+
+    std::unique_ptr<sim::Machine> machine = sim::Machine::Boot();
+    ScriptedDriver driver{u"Fast"};
+    CaptureSession session{*machine};
+    AddDriverReply added{};
+    std::unique_ptr<sim::FileHandle> file;
+    Totals totals;
+};
+
+// The device-control IRPs, in their order; and the call that each continues, by the record's word for it.
+std::vector<RequestStart> Irps(const Captured& captured) {
+    std::vector<RequestStart> irps;
+    for (const Request& request : captured.WithMajor(IRP_MJ_DEVICE_CONTROL)) irps.push_back(*request.start);
+    return irps;
+}
+
+std::vector<RequestStart> FellThrough(const Captured& captured) {
+    std::vector<RequestStart> calls;
+    for (uint64_t id : captured.order) {
+        const Request& request = captured.requests.at(id);
+        if (request.FellThrough()) calls.push_back(*request.start);
+    }
+    return calls;
+}
+
+uint32_t Link(const RequestStart& call) {
+    return static_cast<uint32_t>(call.requestId);
+}
+
+uint64_t Sum(const uint64_t (&reasons)[kLossReasonCount]) {
+    uint64_t sum = 0;
+    for (uint64_t count : reasons) sum += count;
+    return sum;
+}
+
+}  // namespace
+
+TEST_CASE("fast I/O: handled calls are requests, fallen-through ones are not") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    AddDriverReply reply{};
+    REQUIRE(session.AddDriver(DRIVERMON_AFD_DRIVER_NAME, &reply) == STATUS_SUCCESS);
+    CHECK(reply.fastIo == 1u << kFastIoDeviceControl);
+    machine->StartTraffic({7, 0, 64});
+    while (machine->TrafficRunning()) std::this_thread::yield();
+    machine->StopTraffic();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const Totals totals = session.Counters();
+    const Captured captured = session.Finish();
+
+    uint64_t handled = 0, fellThrough = 0, irps = 0;
+    for (const auto& [id, request] : captured.requests) {
+        REQUIRE(request.start);
+        REQUIRE(request.end);
+        if (!(request.start->flags & kRequestFastIo)) {
+            irps++;
+            continue;
+        }
+        CHECK(request.start->irp == 0);
+        CHECK(request.start->major == kFastIoDeviceControl);
+        (request.FellThrough() ? fellThrough : handled)++;
+    }
+    CHECK(handled + irps == 64);
+    CHECK(handled > 0);
+    CHECK(fellThrough > 0);
+    CHECK(captured.Arrivals() == machine->Issued()[DRIVERMON_AFD_DRIVER_NAME]);
+    CHECK(totals.Sum(&FunctionCounters::fellThrough) == fellThrough);
+
+    // A send's bytes are there: text that a person can read.
+    bool sawRequestLine = false;
+    for (const Request& send : captured.WithCode(kAfdSend)) {
+        const std::string text(send.input.begin(), send.input.end());
+        sawRequestLine |= text.find("HTTP/1.1\r\nHost: ") != std::string::npos;
+    }
+    CHECK(sawRequestLine);
+}
+
+TEST_CASE("an IRP that continues a fast-I/O call says which") {
+    FastDriver fast;
+    int calls = 0;
+    fast.driver.onFastControl = [&](PFILE_OBJECT) { return ++calls % 3 == 0; };
+    for (uint32_t i = 0; i < 30; i++) fast.Call(i);
+    const Captured captured = fast.Finish();
+    const auto fell = FellThrough(captured), irps = Irps(captured);
+    REQUIRE(fell.size() == 20);
+    REQUIRE(irps.size() == 20);
+    for (size_t i = 0; i < irps.size(); i++) {
+        CHECK(irps[i].inputLength == fell[i].inputLength);
+        CHECK(irps[i].continues == Link(fell[i]));
+        CHECK((irps[i].flags & kRequestContinues) != 0);
+    }
+    for (const auto& [id, request] : captured.requests) {
+        if (request.start->flags & kRequestFastIo) CHECK(request.start->continues == 0);
+        if (request.start->major == IRP_MJ_CREATE || request.start->major == IRP_MJ_CLOSE) {
+            CHECK(request.start->continues == 0);
+        }
+    }
+}
+
+TEST_CASE("threads that fall through at the same time: each IRP continues the call of its own thread") {
+    FastDriver fast;
+    constexpr uint32_t kThreads = 4, kCalls = 400;
+    fast.driver.onFastControl = [](PFILE_OBJECT) {
+        std::this_thread::yield();
+        return false;
+    };
+    std::vector<std::thread> threads;
+    for (uint32_t i = 0; i < kThreads; i++) {
+        threads.emplace_back([&fast, i] {
+            for (uint32_t call = 0; call < kCalls; call++) fast.Call(i + call % 2);
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    const Captured captured = fast.Finish();
+    std::map<uint32_t, RequestStart> calls;
+    for (const RequestStart& call : FellThrough(captured)) calls[Link(call)] = call;
+    CHECK(calls.size() == kThreads * kCalls);
+    uint32_t linked = 0, wrong = 0;
+    for (const RequestStart& irp : Irps(captured)) {
+        if (irp.continues == 0) continue;
+        linked++;
+        auto call = calls.extract(irp.continues);
+        wrong += call.empty() || call.mapped().threadId != irp.threadId ||
+                 call.mapped().inputLength != irp.inputLength || call.mapped().header.timestamp > irp.header.timestamp;
+    }
+    CHECK(linked == kThreads * kCalls);
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("another thread's IRP between a call and its own is not taken for it") {
+    FastDriver fast;
+    CHECK_FALSE(fast.CallFastOnly());
+    std::thread([&] { fast.SendIrp(); }).join();
+    fast.SendIrp();
+    const Captured captured = fast.Finish();
+    const auto fell = FellThrough(captured), irps = Irps(captured);
+    REQUIRE(fell.size() == 1);
+    REQUIRE(irps.size() == 2);
+    CHECK(irps[0].continues == 0);
+    CHECK(irps[1].continues == Link(fell[0]));
+}
+
+TEST_CASE("a call inside a routine, on the same file and just alike, is not taken for the outer one") {
+    FastDriver fast;
+    int depth = 0;
+    fast.driver.onFastControl = [&](PFILE_OBJECT) {
+        if (depth++ == 0) fast.Call();
+        return false;
+    };
+    fast.Call();
+    const Captured captured = fast.Finish();
+    const auto fell = FellThrough(captured), irps = Irps(captured);
+    REQUIRE(fell.size() == 2);
+    REQUIRE(irps.size() == 2);
+    // By arrival: the outer call, the inner one; the inner IRP, the outer one.
+    CHECK(irps[0].continues == Link(fell[1]));
+    CHECK(irps[1].continues == Link(fell[0]));
+}
+
+TEST_CASE("an IRP sent inside a routine does not continue the call that is still running") {
+    FastDriver fast;
+    fast.driver.onFastControl = [&](PFILE_OBJECT) {
+        fast.SendIrp();
+        return false;
+    };
+    fast.Call();
+    const Captured captured = fast.Finish();
+    const auto fell = FellThrough(captured), irps = Irps(captured);
+    REQUIRE(irps.size() == 2);
+    CHECK(irps[0].continues == 0);
+    CHECK(irps[1].continues == Link(fell.at(0)));
+}
+
+TEST_CASE("a call whose IRP never comes is continued by nothing else") {
+    FastDriver fast;
+    CHECK_FALSE(fast.CallFastOnly());
+    SUBCASE("another length") {
+        fast.SendIrp(5);
+        fast.SendIrp();  // too late: something came between
+    }
+    SUBCASE("a request that a driver has built in that thread") {
+        fast.SendIrp(4, [](PIRP irp) { irp->Tail.Overlay.OriginalFileObject = nullptr; });
+        fast.SendIrp();
+    }
+    SUBCASE("a request that belongs to no thread") {
+        fast.SendIrp(4, [](PIRP irp) { irp->Tail.Overlay.Thread = nullptr; });
+        CHECK_FALSE(fast.CallFastOnly(5));
+        fast.SendIrp();
+    }
+    SUBCASE("another file") {
+        auto other = fast.Open();
+        fast.SendIrp(4, [&](PIRP irp) {
+            irp->Tail.Overlay.OriginalFileObject = other->FileObject();
+            IoGetNextIrpStackLocation(irp)->FileObject = other->FileObject();
+        });
+        other.reset();
+        fast.SendIrp();
+    }
+    SUBCASE("a call that is handled") {
+        fast.driver.onFastControl = [](PFILE_OBJECT) { return true; };
+        CHECK(fast.CallFastOnly());
+        fast.SendIrp();
+    }
+    SUBCASE("a call that is handled, after one inside it fell through") {
+        fast.driver.onFastControl = [&](PFILE_OBJECT) {
+            fast.driver.onFastControl = nullptr;
+            CHECK_FALSE(fast.CallFastOnly());
+            return true;
+        };
+        CHECK(fast.CallFastOnly());
+        fast.SendIrp();
+    }
+    SUBCASE("another capture") {
+        REQUIRE(fast.session.Stop() == STATUS_SUCCESS);
+        fast.session.Finish();
+        REQUIRE(fast.session.Start() == STATUS_SUCCESS);
+        fast.SendIrp();
+    }
+    SUBCASE("the same driver, added again") {
+        REQUIRE(fast.session.RemoveDriver(fast.added.driverId) == STATUS_SUCCESS);
+        REQUIRE(fast.session.AddDriver(fast.driver.name()) == STATUS_SUCCESS);
+        fast.SendIrp();
+    }
+    const auto irps = Irps(fast.Finish());
+    CHECK(irps.size() > 0);
+    for (const RequestStart& irp : irps) CHECK((irp.continues | (irp.flags & kRequestContinues)) == 0);
+}
+
+TEST_CASE("beneath a filter nobody knows whether an IRP continues a call") {
+    FastDriver fast;
+    ScriptedDriver filter(u"Filter");
+    filter.AttachTo(fast.driver);
+    filter.HaveFastIo();
+    bool passesOn = true;
+    filter.onFastControl = [&](PFILE_OBJECT) { return passesOn && fast.CallFastOnly(); };
+    filter.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoSkipCurrentIrpStackLocation(irp);
+        return IoCallDriver(filter.lower(), irp);
+    };
+    auto file = fast.Open();
+    fast.Call(4, file.get());
+    passesOn = false;
+    fast.Call(4, file.get());
+    file.reset();
+    const auto irps = Irps(fast.Finish());
+    REQUIRE(irps.size() == 2);
+    for (const RequestStart& irp : irps) CHECK(irp.continues == 0);
+}
+
+TEST_CASE("the call that an IRP continues may be kept out of the records, and is counted as what it was") {
+    FastDriver fast;
+    Predicates predicates{};
+    predicates.flags = kPredicateOwnProcesses;
+    uint64_t filtered = 0, sampledOut = 0;
+    SUBCASE("by its function") {
+        predicates.leftOutFunctions = 1ull << (kMajorFunctionCount + kFastIoDeviceControl);
+        filtered = 10;
+    }
+    SUBCASE("because it ended without an error") {
+        predicates.flags |= kPredicateErrorsOnly;
+        filtered = 10;
+    }
+    SUBCASE("by sampling") {
+        predicates.sampleEvery = 2;
+        sampledOut = 10;
+    }
+    REQUIRE(fast.session.SetPredicates(predicates) == STATUS_SUCCESS);
+    fast.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_ACCESS_DENIED); };
+    // Opening and closing takes three turns: so the calls come at those that are sampled out.
+    if (sampledOut != 0) {
+        std::unique_ptr<sim::FileHandle> other = fast.Open();
+        CHECK(other);
+    }
+    for (int i = 0; i < 10; i++) CHECK(fast.file->Control(kCode, nullptr, 0, nullptr, 0, nullptr) < 0);
+    const Captured captured = fast.Finish();
+    CHECK(fast.totals.reply.filteredFellThrough == filtered);
+    CHECK(fast.totals.reply.sampledOutFellThrough == sampledOut);
+    uint64_t starts = 0;
+    for (const auto& [id, request] : captured.requests) starts += request.start.has_value();
+    CHECK(starts + fast.totals.reply.filteredStarts + fast.totals.reply.sampledOut ==
+          fast.totals.Sum(&FunctionCounters::arrivals));
+    CHECK(Irps(captured).size() == 10);
+    for (const RequestStart& irp : Irps(captured)) CHECK(irp.continues != 0);
+}
+
+TEST_CASE("a dropped start whose call fell through was no arrival, and is counted as such") {
+    FastDriver fast;
+    REQUIRE(fast.session.Stop() == STATUS_SUCCESS);
+    fast.session.Finish();
+    REQUIRE(fast.session.Start({kMinRingBytes, 64, 64, 0}) == STATUS_SUCCESS);
+    constexpr uint64_t kCalls = 500;
+    for (uint64_t i = 0; i < kCalls; i++) fast.Call();
+    const Captured captured = fast.Finish();
+    const CountersReply& reply = fast.totals.reply;
+    uint64_t calls = 0, irps = 0;
+    for (const auto& [id, request] : captured.requests) {
+        if (!request.start) continue;
+        (request.start->flags & kRequestFastIo ? calls : irps)++;
+    }
+    CHECK(fast.totals.Sum(&FunctionCounters::fellThrough) == kCalls);
+    CHECK(Sum(reply.dropsFellThrough) == kCalls - calls);
+    CHECK(reply.dropsFellThrough[kLossRingFull] > 0);
+    // Cleanup and close came, too.
+    CHECK(reply.dropsStart[kLossRingFull] - reply.dropsFellThrough[kLossRingFull] == kCalls + 2 - irps);
+}
+
+TEST_CASE("whatever is dropped, filtered or sampled out: requests are what was issued, to the last one") {
+    for (uint32_t ringBytes : {kMinRingBytes, 1u << 20}) {
+        CAPTURE(ringBytes);
+        auto machine = sim::Machine::Boot();
+        CaptureSession session(*machine);
+        Predicates predicates{};
+        predicates.sampleEvery = 2;
+        predicates.leftOutFunctions = 1ull << IRP_MJ_READ;
+        SUBCASE("each judged at its arrival") {}
+        SUBCASE("each judged at its end") {
+            predicates.minimumLatency = 5;
+        }
+        REQUIRE(session.SetPredicates(predicates) == STATUS_SUCCESS);
+        REQUIRE(session.Start({ringBytes, 256, 256, 0}) == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(DRIVERMON_AFD_DRIVER_NAME) == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == STATUS_SUCCESS);
+        session.Follow();
+        machine->StartTraffic({21, 0, 20'000});
+        while (machine->TrafficRunning()) std::this_thread::yield();
+        machine->StopTraffic();
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        const Totals totals = session.Counters();
+        const CountersReply& reply = totals.reply;
+        const Captured captured = session.Finish();
+        uint64_t starts = 0, toldFellThrough = 0;
+        for (const auto& [id, request] : captured.requests) {
+            starts += request.start.has_value();
+            toldFellThrough += request.start && request.FellThrough();
+        }
+        // A start whose end was dropped does not tell that its call fell through; the counters do.
+        const uint64_t recordedFellThrough = totals.Sum(&FunctionCounters::fellThrough) -
+                                             Sum(reply.dropsFellThrough) - reply.filteredFellThrough -
+                                             reply.sampledOutFellThrough;
+        CHECK(toldFellThrough <= recordedFellThrough);
+        CHECK(reply.sampledOutFellThrough > 0);
+        const uint64_t dropped = reply.dropsStart[kLossRingFull] + reply.dropsStart[kLossRecordTooLarge];
+        CHECK(starts - recordedFellThrough + dropped - Sum(reply.dropsFellThrough) + reply.filteredStarts -
+                  reply.filteredFellThrough + reply.sampledOut - reply.sampledOutFellThrough ==
+              20'000);
+    }
+}
+
+}  // namespace drivermon::test
