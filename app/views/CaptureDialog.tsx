@@ -1,6 +1,7 @@
 // CaptureDialog.tsx: which requests are recorded, and how much of each: set before a capture, changed while it runs.
 
 import { useState } from 'preact/hooks'
+import { parseDriverNames } from '../../src/formats/driver-names.ts'
 import {
   formatCodes,
   formatFunctions,
@@ -21,6 +22,7 @@ type Mode = Choice<never>['mode']
 
 /** The fields as they are typed. */
 interface Draft {
+  drivers: { mode: Mode; text: string }
   functions: { mode: Mode; text: string }
   codes: { mode: Mode; text: string }
   processes: { mode: Mode; text: string }
@@ -42,7 +44,7 @@ export function CaptureDialog() {
     command({ type: 'configure', settings: read })
     openDialog.value = null
   }
-  const choice = (field: 'functions' | 'codes' | 'processes', label: string, hint: string) => (
+  const choice = (field: 'drivers' | 'functions' | 'codes' | 'processes', label: string, hint: string) => (
     <ChoiceField label={label} hint={hint} value={draft[field]} set={(value) => change({ [field]: value })} />
   )
   const text = (
@@ -61,6 +63,7 @@ export function CaptureDialog() {
   return (
     <Dialog title="Capture options">
       <form class="capture-form" onSubmit={apply}>
+        {choice('drivers', 'Drivers', 'AFD; others are counted')}
         {choice('functions', 'Functions', 'READ, WRITE, FAST_IO')}
         {choice('codes', 'Control codes', 'IOCTL_AFD_RECV, 0x12017')}
         {choice('processes', 'Processes', 'process ids: 4, 1208')}
@@ -151,8 +154,10 @@ function ChoiceField({ label, hint, value, set }: ChoiceFieldProps) {
 }
 
 function draftOf({ predicates, inputSnapLength, outputSnapLength }: CaptureSettings): Draft {
-  const { functions, codes, processes, errorsOnly, minimumLatencyNs, sampleEvery, ownProcesses } = predicates
+  const { drivers, functions, codes, processes, errorsOnly, minimumLatencyNs, sampleEvery, ownProcesses } =
+    predicates
   return {
+    drivers: { mode: drivers.mode, text: drivers.values.join(', ') },
     functions: { mode: functions.mode, text: formatFunctions(functions.values) },
     codes: { mode: codes.mode, text: formatCodes(codes.values) },
     processes: { mode: processes.mode, text: processes.values.join(', ') },
@@ -181,6 +186,7 @@ function readDraft(draft: Draft): CaptureSettings | string {
   try {
     return {
       predicates: {
+        drivers: readChoice(draft.drivers, parseDriverNames),
         functions: readChoice(draft.functions, parseFunctions),
         codes: readChoice(draft.codes, parseCodes),
         processes: readChoice(draft.processes, parseProcessIds),

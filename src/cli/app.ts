@@ -93,7 +93,7 @@ function openLive(options: Options, io: Io): Opened {
   const session = openSession(kind, options, 0, io)
   const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
   try {
-    addDrivers(session, names, options.forceHook === true, io)
+    addDrivers(session, names, options, io)
     if (names.length > 0) session.start()
   } catch (error) {
     session.abort()

@@ -1,6 +1,7 @@
 // capture-options.ts: the options that choose which requests are recorded, and how much of each.
 
 import { type Command, Option } from 'commander'
+import { parseDriverNames } from '../formats/driver-names.ts'
 import { parseCodes, parseDuration, parseFunctions, parseProcessIds } from '../formats/predicates.ts'
 import type { CaptureSettings, Choice } from '../protocol/capture-settings.ts'
 import type { FunctionIndex } from '../protocol/ids.ts'
@@ -8,6 +9,7 @@ import { DEFAULT_SNAP_LENGTH, MAX_SNAP_LENGTH } from '../protocol/layout.ts'
 import { understood, wholeNumber } from './options.ts'
 
 export interface CaptureOptions {
+  countOnly?: string[]
   onlyFunction?: FunctionIndex[]
   notFunction?: FunctionIndex[]
   pid?: number[]
@@ -28,6 +30,13 @@ export interface CaptureOptions {
 export function addCaptureOptions(command: Command): Command {
   const snapLength = wholeNumber(0, MAX_SNAP_LENGTH)
   return command
+    .addOption(
+      listOption(
+        '--count-only <names...>',
+        'of the drivers watched, count these and record nothing of them',
+        parseDriverNames,
+      ),
+    )
     .addOption(
       listOption('--only-function <names...>', 'record only these: READ, FAST_IO_WRITE', parseFunctions),
     )
@@ -79,6 +88,7 @@ export function addCaptureOptions(command: Command): Command {
 export function captureSettings(options: CaptureOptions): CaptureSettings {
   return {
     predicates: {
+      drivers: choice<string>(undefined, options.countOnly),
       functions: choice(options.onlyFunction, options.notFunction),
       processes: choice(options.pid, options.notPid),
       codes: choice(options.ioctl, options.notIoctl),

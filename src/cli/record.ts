@@ -91,7 +91,7 @@ async function record(options: Options, io: Io): Promise<void> {
     },
   })
   try {
-    addDrivers(session, options.driver, options.forceHook === true, io)
+    addDrivers(session, options.driver, options, io)
     await openFile(session, rotation, options)
     const began = performance.now()
     await start(session)

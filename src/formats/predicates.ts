@@ -87,8 +87,9 @@ export function formatCodes(values: readonly number[]): string {
 /** `errors only; latency ≥ 1.00 ms; 1 in 10`; '' where rows are all requests. */
 export function describePredicates(predicates: CapturePredicates): string {
   if (!narrows(predicates)) return ''
-  const { functions, processes, codes, errorsOnly, minimumLatencyNs, sampleEvery } = predicates
+  const { drivers, functions, processes, codes, errorsOnly, minimumLatencyNs, sampleEvery } = predicates
   const parts = [
+    choice(drivers, '', (names) => names.join(', ')),
     choice(functions, '', formatFunctions),
     choice(processes, 'PID ', (ids) => ids.join(', ')),
     choice(codes, 'code ', formatCodes),

@@ -12,6 +12,8 @@ export interface Choice<T> {
 
 /** Which requests are recorded: those that pass every one of these. */
 export interface CapturePredicates {
+  /** Object names. A driver that does not pass is watched all the same, and its requests are counted. */
+  drivers: Choice<string>
   functions: Choice<FunctionIndex>
   processes: Choice<number>
   /** IOCTL and FSCTL codes. A request without one passes. */
@@ -35,6 +37,7 @@ export interface CaptureSettings {
 const ANY: Choice<never> = { mode: 'any', values: [] }
 
 export const DEFAULT_PREDICATES: CapturePredicates = {
+  drivers: ANY,
   functions: ANY,
   processes: ANY,
   codes: ANY,
@@ -57,7 +60,7 @@ export function arePredicatesDefault(predicates: CapturePredicates): boolean {
 
 /** Whether rows are fewer than requests because of these. */
 export function narrows(predicates: CapturePredicates): boolean {
-  const { functions, processes, codes, errorsOnly, minimumLatencyNs, sampleEvery } = predicates
-  const chosen = [functions, processes, codes].some(({ mode }) => mode !== 'any')
+  const { drivers, functions, processes, codes, errorsOnly, minimumLatencyNs, sampleEvery } = predicates
+  const chosen = [drivers, functions, processes, codes].some(({ mode }) => mode !== 'any')
   return chosen || errorsOnly || minimumLatencyNs > 0 || sampleEvery > 1
 }

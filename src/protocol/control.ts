@@ -130,7 +130,12 @@ export function encodeStart(options: StartOptions): Uint8Array {
 }
 
 /** Throws a RangeError for more entries than the driver takes. */
-export function encodePredicates(predicates: CapturePredicates, ticksPerSecond: number): Uint8Array {
+/** `driverIds`: of the drivers that the predicates name, those that are hooked. */
+export function encodePredicates(
+  predicates: CapturePredicates,
+  ticksPerSecond: number,
+  driverIds: readonly DriverId[] = [],
+): Uint8Array {
   const { bytes, view } = request(Predicates.bytes)
   const { functions, processes, codes, errorsOnly, ownProcesses, minimumLatencyNs, sampleEvery } = predicates
   const flags =
@@ -154,6 +159,11 @@ export function encodePredicates(predicates: CapturePredicates, ticksPerSecond: 
     view.setUint32(at.count, values.length, true)
     for (const [i, value] of values.entries()) view.setUint32(at.values + 4 * i, value, true)
   }
+  choose(
+    'drivers',
+    { mode: predicates.drivers.mode, values: driverIds },
+    { mode: Predicates.driverMode, count: Predicates.driverCount, values: Predicates.drivers },
+  )
   choose('processes', processes, {
     mode: Predicates.processMode,
     count: Predicates.processCount,

@@ -128,6 +128,7 @@ class Fields {
     const predicates = new Fields(settings.#fields.predicates)
     return {
       predicates: {
+        drivers: predicates.#names('drivers'),
         functions: predicates.#choice(
           'functions',
           FUNCTION_COUNT - 1,
@@ -146,12 +147,20 @@ class Fields {
   }
 
   #choice(name: string, largest: number, most: number): Choice<number> {
+    return this.#chosen(name, most, (values, index) => values.count(index, largest))
+  }
+
+  #names(name: string): Choice<string> {
+    return this.#chosen(name, MAX_PREDICATE_ENTRIES, (values, index) => values.text(index))
+  }
+
+  #chosen<T>(name: string, most: number, read: (values: Fields, index: string) => T): Choice<T> {
     const choice = new Fields(this.#fields[name])
     const { mode, values } = choice.#fields
     if (mode !== 'any' && mode !== 'only' && mode !== 'allBut') throw this.#bad(name, 'a choice')
     if (!Array.isArray(values) || values.length > most) throw this.#bad(name, `a choice of up to ${most}`)
-    const numbers = new Fields(values)
-    return { mode, values: values.map((_, index) => numbers.count(String(index), largest)) }
+    const entries = new Fields(values)
+    return { mode, values: values.map((_, index) => read(entries, String(index))) }
   }
 
   #none(name: string): boolean {

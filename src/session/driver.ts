@@ -102,8 +102,9 @@ export class Driver {
     }
   }
 
-  setPredicates(predicates: CapturePredicates): void {
-    const request = encodePredicates(predicates, this.hello.ticksPerSecond)
+  /** `driverIds`: of the drivers that they name, those that are hooked. */
+  setPredicates(predicates: CapturePredicates, driverIds: readonly DriverId[]): void {
+    const request = encodePredicates(predicates, this.hello.ticksPerSecond, driverIds)
     this.#call('Capture options', ControlCode.SetPredicates, request, 0)
   }
 

@@ -8,6 +8,7 @@ import os from 'node:os'
 import { resolve } from 'node:path'
 import type { NativeSource, ProcessListing, SimOptions } from '../../addon/binding.ts'
 import type { CaptureInfo } from '../formats/capture-info.ts'
+import { driverObjectName, sameDriverName } from '../formats/driver-names.ts'
 import { describePredicates } from '../formats/predicates.ts'
 import { type DriverProtection, driverProtection } from '../formats/protected-drivers.ts'
 import { Capture } from '../model/capture.ts'
@@ -24,7 +25,6 @@ import { HookState, KernelKind, LATENCY_BUCKETS, ProcessEvent } from '../protoco
 import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver, DriverRefusal } from './driver.ts'
-import { driverObjectName, hookableDrivers, sameDriverName } from './driver-name.ts'
 import { checkBudget, defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { RecordingFiles } from './recording-files.ts'
@@ -34,6 +34,9 @@ import type { Gauges, Subject, SubjectEvents } from './subject.ts'
 
 /** Of the requests in flight, so many are listed: the oldest. */
 const IN_FLIGHT_LISTED = 200
+
+/** Ours, of any ABI version: it refuses to be hooked by itself. */
+const OWN_DRIVER = /^\\Driver\\DriverMon\d+$/i
 
 const COUNTERS_INTERVAL_MS = 100
 const HOOKS_INTERVAL_MS = 1000
@@ -66,6 +69,8 @@ export class Session implements Subject {
   #settings: CaptureSettings
   /** Those that the driver has. */
   #predicates: CapturePredicates = DEFAULT_PREDICATES
+  /** The hooked ones among those that they name. */
+  #namedDrivers: DriverId[] = []
   #budgetBytes: number
   #capture: Capture
   #hooks: Hook[] = []
@@ -174,12 +179,17 @@ export class Session implements Subject {
     return () => this.#events.delete(events)
   }
 
+  /** In the order of their names. */
   drivers(): DriverEntry[] {
-    return hookableDrivers(this.#source).map((driver) => ({
-      ...driver,
-      hooked: this.#hooks.some((hook) => sameDriverName(hook.name, driver.name)),
-      warning: this.warningOf(driver.name),
-    }))
+    return this.#source
+      .drivers()
+      .filter(({ name }) => !OWN_DRIVER.test(name))
+      .toSorted((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1))
+      .map((driver) => ({
+        ...driver,
+        hooked: this.#hooks.some((hook) => sameDriverName(hook.name, driver.name)),
+        warning: this.warningOf(driver.name),
+      }))
   }
 
   /** Why it is not a good idea to hook a driver, or ''. */
@@ -194,6 +204,7 @@ export class Session implements Subject {
     if (protection?.known && !force) throw new ProtectedDriverError(`${objectName}: ${protection.warning}`)
     const hook = { ...this.driver.addDriver(objectName), name: objectName }
     this.#hooks.push(hook)
+    this.#applyPredicates()
     // The driver writes this record too, if it captures; but one that was hooked before Start, or before a recording
     // began, would have no name there.
     this.#append(encodeDriverHooked(hook, this.#now()))
@@ -206,6 +217,7 @@ export class Session implements Subject {
     if (!hook) throw new SessionError(`${objectName}: it is not hooked.`)
     const { chainedFunctions, chainedFastIo } = this.driver.removeDriver(hook.driverId)
     this.#hooks.splice(this.#hooks.indexOf(hook), 1)
+    this.#applyPredicates()
     this.#changed()
     if (chainedFunctions !== 0 || chainedFastIo) {
       this.#problem(
@@ -486,10 +498,15 @@ export class Session implements Subject {
   /** Tells the driver, if it does not have them already: an older one need not know of predicates at all. */
   #applyPredicates(): void {
     const { predicates } = this.#settings
-    if (JSON.stringify(predicates) === JSON.stringify(this.#predicates)) return
-    this.driver.setPredicates(predicates)
+    const named = this.#hooks
+      .filter((hook) => predicates.drivers.values.some((name) => sameDriverName(hook.name, name)))
+      .map(({ driverId }) => driverId)
+    const wanted = JSON.stringify([predicates, named])
+    if (wanted === JSON.stringify([this.#predicates, this.#namedDrivers])) return
+    this.driver.setPredicates(predicates, named)
     const before = describePredicates(this.#predicates)
     this.#predicates = predicates
+    this.#namedDrivers = named
     const words = describePredicates(predicates)
     if (words !== before) this.#recorder?.recordedOnly(words)
   }

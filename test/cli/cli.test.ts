@@ -366,6 +366,7 @@ describe('drivermon record', () => {
   })
 
   it.each([
+    [['--count-only', 'disk'], /disk is not watched: name it with --driver, too/],
     [['--only-function', 'RAED'], /there is no function "RAED"/i],
     [['--only-function', 'READ', '--not-function', 'WRITE'], /cannot be used with/],
     [['--pid', 'chrome'], /"chrome" is no process id/],

@@ -58,6 +58,7 @@ test('words', () => {
   expect(describePredicates({ ...DEFAULT_PREDICATES, ownProcesses: true })).toBe('')
   expect(
     describePredicates({
+      drivers: { mode: 'allBut', values: ['\\Driver\\disk'] },
       functions: { mode: 'allBut', values: parseFunctions('CLEANUP CLOSE') },
       processes: { mode: 'only', values: [4, 8] },
       codes: { mode: 'only', values: [] },
@@ -66,7 +67,7 @@ test('words', () => {
       sampleEvery: 1000,
       ownProcesses: false,
     }),
-  ).toBe('not CLEANUP, CLOSE; PID 4, 8; code none; errors; latency ≥ 1.00 ms; 1 in 1,000')
+  ).toBe('not \\Driver\\disk; not CLEANUP, CLOSE; PID 4, 8; code none; errors; latency ≥ 1.00 ms; 1 in 1,000')
 })
 
 test('drivers that PatchGuard checks, or may check', () => {

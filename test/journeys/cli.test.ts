@@ -103,6 +103,7 @@ describe('drivermon on the simulated kernel', () => {
 
   it.each([
     [['--only-function', 'DEVICE_CONTROL', 'FAST_IO_READ']],
+    [['--driver', 'DrivermonEcho', '--count-only', 'DrivermonEcho']],
     [['--not-function', 'FAST_IO', '--sample', '3']],
     [['--errors-only']],
     [['--min-latency', '50us', '--errors-only']],

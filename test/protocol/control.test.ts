@@ -74,6 +74,7 @@ describe('requests', () => {
     const view = new DataView(
       encodePredicates(
         {
+          drivers: { mode: 'allBut', values: ['\\Driver\\disk'] },
           functions: { mode: 'only', values: [3, 48] as FunctionIndex[] },
           processes: { mode: 'allBut', values: [4, 0xfffffffc] },
           codes: { mode: 'only', values: [0x12017] },
@@ -83,10 +84,11 @@ describe('requests', () => {
           ownProcesses: true,
         },
         1e7,
+        [7 as DriverId],
       ).buffer,
     )
     const words = (...at: number[]) => at.map((each) => view.getUint32(each, true))
-    expect(words(0, 4, 24, 28)).toEqual([3, 10, 0, 0])
+    expect(words(0, 4, 24, 28, 48)).toEqual([3, 10, 2, 1, 7])
     // Rounded up: a request of 10,000 ticks takes less than 1,000,050 ns.
     expect(view.getBigUint64(8, true)).toBe(10_001n)
     expect(view.getBigUint64(16, true)).toBe((1n << 48n) - 1n - 8n)

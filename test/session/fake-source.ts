@@ -103,6 +103,9 @@ export class FakeSource implements NativeSource {
   #unreported = { starts: 0, ends: 0 }
   #sampleEvery = 1
   #sampledOut = 0
+  /** Driver ids whose requests are counted only. */
+  #countedOnly = new Set<number>()
+  #filtered = 0
   #offered = 0
   #written = 0
   #totals = new Map<string, FunctionTotals>()
@@ -175,7 +178,7 @@ export class FakeSource implements NativeSource {
         this.#dropped = { starts: 0, ends: 0 }
         this.#unreported = { starts: 0, ends: 0 }
         this.#totals.clear()
-        this.#sampledOut = 0
+        this.#sampledOut = this.#filtered = 0
         return output
       case ControlCode.Stop:
         this.calls.push('stop')
@@ -186,10 +189,7 @@ export class FakeSource implements NativeSource {
         return this.#list(output, view)
       case ControlCode.SetPredicates:
         this.calls.push('setPredicates')
-        this.#sampleEvery = new DataView(input!.buffer, input!.byteOffset).getUint32(
-          Predicates.sampleEvery,
-          true,
-        )
+        this.#setPredicates(new DataView(input!.buffer, input!.byteOffset))
         return output
       case ControlCode.GetInFlight:
         return this.#inFlight(output, view)
@@ -197,6 +197,15 @@ export class FakeSource implements NativeSource {
         return this.#counters(output, view)
       default:
         throw driverError('unknown control code', 0xc0000010)
+    }
+  }
+
+  /** Of all that there is: sampling, and drivers that are only counted. */
+  #setPredicates(predicates: DataView): void {
+    this.#sampleEvery = predicates.getUint32(Predicates.sampleEvery, true)
+    this.#countedOnly.clear()
+    for (let i = 0; i < predicates.getUint32(Predicates.driverCount, true); i++) {
+      this.#countedOnly.add(predicates.getUint32(Predicates.drivers + 4 * i, true))
     }
   }
 
@@ -373,6 +382,7 @@ export class FakeSource implements NativeSource {
     view.setBigUint64(CountersReply.dropsEnd, BigInt(this.#dropped.ends), true)
     view.setBigUint64(CountersReply.ringUsed, BigInt(this.#ringUsed), true)
     view.setBigUint64(CountersReply.ringSize, BigInt(this.#options.ringBytes), true)
+    view.setBigUint64(CountersReply.filteredStarts, BigInt(this.#filtered), true)
     view.setBigUint64(CountersReply.sampledOut, BigInt(this.#sampledOut), true)
     view.setUint32(CountersReply.entriesTotal, this.#totals.size, true)
     let at: number = CountersReply.bytes
@@ -472,6 +482,10 @@ export class FakeSource implements NativeSource {
     totals.bytesIn += payload.length
     totals.latency[Math.floor(Math.log2(latency)) + 1]++
 
+    if (this.#countedOnly.has(hook.id)) {
+      this.#filtered++
+      return
+    }
     if (this.#sampleEvery > 1 && requestId % this.#sampleEvery !== 0) {
       this.#sampledOut++
       return

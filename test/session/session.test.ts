@@ -219,6 +219,24 @@ describe('Session', () => {
     expect(source.calls.filter((call) => call === 'setPredicates')).toHaveLength(2)
   })
 
+  it('only counts the requests of a driver, whenever it is hooked', async () => {
+    const drivers = { mode: 'allBut', values: ['\\driver\\drivermonecho'] } as const
+    const predicates = { ...DEFAULT_PREDICATES, drivers }
+    const { source, session } = open({ traffic: null, settings: { ...DEFAULT_SETTINGS, predicates } })
+    session.addDriver('AFD')
+    session.addDriver('DrivermonEcho')
+    session.start()
+    source.issue(20)
+    await session.stop()
+    expect([rowsOf(session), session.counters?.filteredStarts]).toEqual([10, 10])
+    session.removeDriver('DrivermonEcho')
+    session.addDriver('DrivermonEcho')
+    session.start()
+    source.issue(20)
+    await session.stop()
+    expect([rowsOf(session), session.counters?.filteredStarts]).toEqual([10, 10])
+  })
+
   it('notices that a driver has unloaded', async () => {
     const { source, session, problems } = open({ traffic: null })
     session.addDriver('AFD')
