@@ -40,6 +40,8 @@ export class PcapngReader {
   #rest: Uint8Array = NO_BYTES
   /** Of the file, where `#rest` begins. */
   #offset = 0
+  /** What was damaged behind records that have been given back: told at the next call. */
+  #fault: PcapngError | null = null
   /** Of the section's interfaces: whether each carries upper PDUs. */
   #interfaces: boolean[] = []
 
@@ -48,37 +50,53 @@ export class PcapngReader {
     return this.#info
   }
 
-  /** Takes the file's next bytes; returns the records that are whole now, back to back (often none). */
+  /**
+   * Takes the file's next bytes; returns the records that are whole now, back to back (often none). Records before a
+   * damaged block are given back first, and the next call throws.
+   */
   push(chunk: Uint8Array): Uint8Array {
+    if (this.#fault !== null) throw this.#fault
     const bytes = joined(this.#rest, chunk)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const records = new Uint8Array(bytes.length)
     let written = 0
     let at = 0
-    while (bytes.length - at >= 8) {
-      const type = view.getUint32(at, true)
-      if (this.#info === null) this.#expectSection(type, bytes, at)
-      const total = view.getUint32(at + 4, true)
-      if (total < 12 || (total & 3) !== 0 || total > MAX_BLOCK_BYTES) {
-        throw new PcapngError(`a block cannot be ${total} bytes long`, this.#offset + at)
+    try {
+      for (let total = this.#blockAt(bytes, view, at); total > 0; total = this.#blockAt(bytes, view, at)) {
+        const type = view.getUint32(at, true)
+        if (type === Block.EnhancedPacket) written = this.#packet(bytes, view, at, total, records, written)
+        else if (type === Block.InterfaceDescription) this.#interface(view, at, total)
+        else if (type === Block.SectionHeader) this.#section(view, at, total)
+        else if (type === Block.InterfaceStatistics) this.#statistics(view, at, total)
+        at += total
       }
-      if (bytes.length - at < total) break
-      if (view.getUint32(at + total - 4, true) !== total) {
-        throw new PcapngError('a block’s two lengths differ', this.#offset + at)
-      }
-      if (type === Block.EnhancedPacket) written = this.#packet(bytes, view, at, total, records, written)
-      else if (type === Block.InterfaceDescription) this.#interface(view, at, total)
-      else if (type === Block.SectionHeader) this.#section(view, at, total)
-      else if (type === Block.InterfaceStatistics) this.#statistics(view, at, total)
-      at += total
+    } catch (error) {
+      if (!(error instanceof PcapngError) || written === 0) throw error
+      this.#fault = error
     }
     this.#rest = bytes.slice(at)
     this.#offset += at
     return records.subarray(0, written)
   }
 
+  /** The length of the block at `at`; 0 when it is not whole yet. */
+  #blockAt(bytes: Uint8Array, view: DataView, at: number): number {
+    if (bytes.length - at < 8) return 0
+    if (this.#info === null) this.#expectSection(view.getUint32(at, true), bytes, at)
+    const total = view.getUint32(at + 4, true)
+    if (total < 12 || (total & 3) !== 0 || total > MAX_BLOCK_BYTES) {
+      throw new PcapngError(`a block cannot be ${total} bytes long`, this.#offset + at)
+    }
+    if (bytes.length - at < total) return 0
+    if (view.getUint32(at + total - 4, true) !== total) {
+      throw new PcapngError('a block’s two lengths differ', this.#offset + at)
+    }
+    return total
+  }
+
   /** The file has ended: bytes of an unfinished last block, 0 for a clean end. Throws if not even the head was there. */
   end(): { tornBytes: number } {
+    if (this.#fault !== null) throw this.#fault
     if (this.#info === null) throw new PcapngError('the file ends before its first block does', this.#offset)
     return { tornBytes: this.#rest.length }
   }

@@ -69,15 +69,23 @@ class Loading {
     const reader = new PcapngReader()
     let capture: Capture | null = null
     let more = true
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-      const records = reader.push(chunk as Uint8Array)
-      if (reader.info) capture ??= this.#begin(path, reader.info)
-      if (!capture || records.byteLength === 0) continue
-      capture.ingest(records)
-      more = this.#options.onProgress?.(capture) !== false
-      if (!more) break
+    let tornBytes = 0
+    try {
+      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+        const records = reader.push(chunk as Uint8Array)
+        if (reader.info) capture ??= this.#begin(path, reader.info)
+        if (!capture || records.byteLength === 0) continue
+        capture.ingest(records)
+        more = this.#options.onProgress?.(capture) !== false
+        if (!more) break
+      }
+      tornBytes = more ? reader.end().tornBytes : 0
+    } catch (error) {
+      // What was read stays; behind the damage nothing is to be trusted.
+      if (!capture || !isDamage(error)) throw error
+      this.#warnings.push(`${messageOf(path, error)}; what comes before it was read, and nothing after`)
+      more = false
     }
-    const tornBytes = more ? reader.end().tornBytes : 0
     if (!reader.info || !this.#info) throw new PcapngError('there is no capture in it', 0)
     this.#info = {
       ...this.#info,
@@ -118,11 +126,18 @@ function captureOf(info: CaptureInfo, { budgetBytes, native }: LoadOptions): Cap
   return new Capture({ budgetBytes, ticksPerSecond, anchorTicks, anchorUtcMs, native })
 }
 
+type Damage = PcapngError | RecordError
+
+function isDamage(error: unknown): error is Damage {
+  return error instanceof PcapngError || error instanceof RecordError
+}
+
+function messageOf(path: string, error: Damage): string {
+  return `${path}: ${error instanceof RecordError ? 'a packet is damaged: ' : ''}${error.message}`
+}
+
 function readable(path: string, error: unknown): unknown {
-  if (error instanceof PcapngError) return new CaptureFileError(`${path}: ${error.message}`, { cause: error })
-  if (error instanceof RecordError) {
-    return new CaptureFileError(`${path}: a packet is damaged: ${error.message}`, { cause: error })
-  }
+  if (isDamage(error)) return new CaptureFileError(messageOf(path, error), { cause: error })
   const { code } = error as NodeJS.ErrnoException
   if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) return error
   return new CaptureFileError(`${path}: ${READ_ERRORS[code] ?? `cannot be read (${code})`}`, { cause: error })
