@@ -233,7 +233,7 @@ struct Extra {
     ExtraKind kind;
     uint32_t second;
     uint32_t third;
-    const uint32_t* payload;
+    const void* payload;
     uint32_t payloadBytes;
 
     uint32_t PayloadWords() const { return ((payloadBytes + 7) & ~7u) >> 2; }
@@ -323,7 +323,7 @@ class ChunkView {
         to[1] = extra.kind;
         to[2] = extra.second;
         to[3] = extra.third;
-        memcpy(to + kExtraHeaderWords, extra.payload, size_t{4} * extra.PayloadWords());
+        if (extra.payloadBytes > 0) memcpy(to + kExtraHeaderWords, extra.payload, size_t{4} * extra.PayloadWords());
         columns_->extra[row] = ((number << kSegmentShift) | (at >> 1)) + 1;
     }
 
@@ -387,8 +387,8 @@ class Ingestion {
 
  private:
     // Whole records; false = not ordinary.
-    bool Start(const uint32_t* record);
-    bool End(const uint32_t* record);
+    bool Start(const RequestStart& start);
+    bool End(const RequestEnd& end);
 
     // Null if it cannot be used. Good until the next look-up of another chunk but the last.
     ChunkView* Chunk(size_t number) {
@@ -454,9 +454,7 @@ uint32_t ProcessorOf(const RecordHeader& header) {
     return header.processor | (uint32_t{header.irql} << 16);
 }
 
-bool Ingestion::Start(const uint32_t* record) {
-    RequestStart start;
-    memcpy(&start, record, sizeof(start));
+bool Ingestion::Start(const RequestStart& start) {
     if ((start.flags & kRequestPayloadIsName) != 0 || start.header.timestamp >= kExact) return false;
     const double arrival = static_cast<double>(start.header.timestamp);
     const uint32_t idLow = Low(start.requestId);
@@ -478,10 +476,9 @@ bool Ingestion::Start(const uint32_t* record) {
     const int64_t process = ProcessName(start.processId, arrival);
     if (!totals || process == kNone) return false;
 
-    const Extra offset{kExtraOffset, Low(start.byteOffset), High(start.byteOffset), record, 0};
-    const Extra continues{kExtraContinues, start.continues, 0, record, 0};
-    const Extra input{kExtraInput, start.payloadLength, start.payloadTotal, record + sizeof(start) / 4,
-                      start.payloadLength};
+    const Extra offset{kExtraOffset, Low(start.byteOffset), High(start.byteOffset), nullptr, 0};
+    const Extra continues{kExtraContinues, start.continues, 0, nullptr, 0};
+    const Extra input{kExtraInput, start.payloadLength, start.payloadTotal, &start + 1, start.payloadLength};
     const bool hasOffset = start.byteOffset != 0;
     const bool hasInput = (start.payloadLength | start.payloadTotal) != 0;
     if (!chunk->HasRoomFor((hasOffset ? offset.Words() : 0) + (start.continues != 0 ? continues.Words() : 0) +
@@ -575,9 +572,7 @@ void CountEnd(Totals& totals, const RequestEnd& end, uint32_t latency) {
     *sum += amount;
 }
 
-bool Ingestion::End(const uint32_t* record) {
-    RequestEnd end;
-    memcpy(&end, record, sizeof(end));
+bool Ingestion::End(const RequestEnd& end) {
     const uint64_t latency = end.header.timestamp - end.arrivalTimestamp;
     if (end.header.timestamp >= kExact || end.arrivalTimestamp >= kExact || latency >= 1u << 31) return false;
     const double arrival = static_cast<double>(end.arrivalTimestamp);
@@ -597,7 +592,7 @@ bool Ingestion::End(const uint32_t* record) {
     Totals* const totals = TotalsOf(end.header.driverId, function);
     if (!totals) return false;
 
-    const Extra output{kExtraOutput, end.payloadLength, end.payloadTotal, record + sizeof(end) / 4, end.payloadLength};
+    const Extra output{kExtraOutput, end.payloadLength, end.payloadTotal, &end + 1, end.payloadLength};
     const bool hasOutput = (end.payloadLength | end.payloadTotal) != 0;
     if (!chunk->HasRoomFor(hasOutput ? output.Words() : 0)) return false;
 
@@ -657,19 +652,16 @@ bool Ingestion::End(const uint32_t* record) {
 size_t Ingestion::Take(std::span<const uint32_t> records) {
     const size_t left = records.size_bytes();
     if (left < sizeof(RequestEnd)) return 0;
-    const uint32_t* const record = records.data();
-    const uint32_t size = record[0];
+    const auto& header = *reinterpret_cast<const RecordHeader*>(records.data());
+    const uint32_t size = header.size;
     if (size > left || size > kMaxRecordSize || size % kRecordAlignment != 0) return 0;
     bool taken = false;
-    switch (record[1] & 0xff) {
-        case kRecordRequestStart:
-            taken = size >= sizeof(RequestStart) &&
-                    record[offsetof(RequestStart, payloadLength) / 4] <= size - sizeof(RequestStart) && Start(record);
-            break;
-        case kRecordRequestEnd:
-            taken = size >= sizeof(RequestEnd) &&
-                    record[offsetof(RequestEnd, payloadLength) / 4] <= size - sizeof(RequestEnd) && End(record);
-            break;
+    if (header.type == kRecordRequestStart && size >= sizeof(RequestStart)) {
+        const auto& start = reinterpret_cast<const RequestStart&>(header);
+        taken = start.payloadLength <= size - sizeof(start) && Start(start);
+    } else if (header.type == kRecordRequestEnd && size >= sizeof(RequestEnd)) {
+        const auto& end = reinterpret_cast<const RequestEnd&>(header);
+        taken = end.payloadLength <= size - sizeof(end) && End(end);
     }
     return taken ? size / 4 : 0;
 }
@@ -678,7 +670,8 @@ size_t Ingestion::Take(std::span<const uint32_t> records) {
 
 size_t Ingest(std::span<const uint32_t> records, size_t at, Parts& parts) {
     Ingestion ingestion(parts);
-    if (at >= records.size() || !ingestion.Open()) return at;
+    const bool aligned = reinterpret_cast<uintptr_t>(records.data()) % kRecordAlignment == 0 && at % 2 == 0;
+    if (!aligned || at >= records.size() || !ingestion.Open()) return at;
     while (const size_t length = ingestion.Take(records.subspan(at))) at += length;
     return at;
 }

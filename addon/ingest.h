@@ -21,7 +21,7 @@ class Parts {
     virtual Words OfChunk(size_t chunk, ChunkPart part) = 0;
 };
 
-// Takes in records from word `at` on. Returns the word of the first that it left alone, or their end.
+// Takes in records, 8-aligned, from word `at` on. Returns the word of the first that it left alone, or their end.
 size_t Ingest(std::span<const uint32_t> records, size_t at, Parts& parts);
 
 }  // namespace drivermon::store

@@ -78,6 +78,8 @@ const TWO_32 = 0x1_0000_0000
 const MAX_CODE = 0xffff
 /** More requests than any driver has in flight. */
 const KEEP_IN_FLIGHT = 1 << 17
+/** Records that are taken in at most until native code is asked again. */
+const MOST_UNASKED = 64
 /** Chunks: how long a full one waits for the starts that were overtaken by their ends. */
 const SEALED_AFTER = 2
 
@@ -254,9 +256,17 @@ export class Capture {
     const end = words.length
     this.#counts[Count.stamp]++
     try {
-      for (let at = 0; at < end; ) {
-        at = this.#ingestNatively(words, at)
-        if (at >= end) break
+      const { native } = this.options
+      // Asked in vain, native code is asked again after 1, 2, 4, … records: a stream that is not for it costs little more.
+      let pause = 1
+      for (let at = 0, alone = pause; at < end; alone++) {
+        if (native && alone >= pause) {
+          const next = native.ingest(words, at, this.memory.parts, this.#chunkParts)
+          pause = next > at ? 1 : Math.min(2 * pause, MOST_UNASKED)
+          alone = 0
+          at = next
+          if (at >= end) break
+        }
         const length = checkRecord(words, at, end)
         const type = words[at + 1] & 0xff
         if (type === RecordType.RequestStart) this.#start(words, at)
@@ -268,12 +278,6 @@ export class Capture {
     } finally {
       this.#keepBudget()
     }
-  }
-
-  /** Returns the word of the first record that is still to be taken in. */
-  #ingestNatively(words: Uint32Array, at: number): number {
-    const { native } = this.options
-    return native ? native.ingest(words, at, this.memory.parts, this.#chunkParts) : at
   }
 
   #start(words: Uint32Array, at: number): void {

@@ -33,10 +33,10 @@ export class RecordError extends Error {
 
 const TWO_32 = 0x1_0000_0000
 
-/** The batch as little-endian words, without a copy where its memory is aligned. */
+/** The batch as little-endian words, without a copy where it is 8-aligned, as its records are to each other. */
 export function recordWords(batch: Uint8Array): Uint32Array {
   const length = batch.byteLength >>> 2
-  if ((batch.byteOffset & 3) === 0) return new Uint32Array(batch.buffer, batch.byteOffset, length)
+  if ((batch.byteOffset & 7) === 0) return new Uint32Array(batch.buffer, batch.byteOffset, length)
   return new Uint32Array(batch.slice().buffer, 0, length)
 }
 
