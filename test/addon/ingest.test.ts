@@ -12,6 +12,7 @@ import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import {
   MAX_RECORD_SIZE,
   RecordHeader,
+  RecordType,
   RequestEnd,
   RequestFlags,
   RequestStart,
@@ -128,11 +129,26 @@ function ordinary(ids: readonly number[], salt = 0): { starts: Uint8Array; ends:
   return { starts, ends }
 }
 
+/** Flags that requests have now and then, and what they stand for. */
+const rarities = fc.array(
+  fc.constantFrom(0, 0, 0, RequestFlags.FellThrough, RequestFlags.Uncaptured, RequestFlags.PayloadIsName),
+  { minLength: 1, maxLength: 20 },
+)
+
+function addRarity(record: Uint8Array, flag: number): void {
+  const view = new DataView(record.buffer)
+  const isStart = view.getUint8(RecordHeader.type) === RecordType.RequestStart
+  const at = isStart ? RequestStart.flags : RequestEnd.flags
+  view.setUint32(at, view.getUint32(at, true) | flag, true)
+  if (isStart && flag === RequestFlags.FellThrough) view.setUint32(RequestStart.continues, 1000, true)
+}
+
 describe('the same memory', () => {
   test('any order, any loss, any value, any cut', () => {
     let taken = 0
     fc.assert(
-      fc.property(traffic, ({ records, cuts }) => {
+      fc.property(traffic, rarities, ({ records, cuts }, rare) => {
+        for (const [i, record] of records.entries()) addRarity(record, rare[i % rare.length])
         const pair = new Pair()
         for (const batch of batches(records, cuts)) pair.ingest(concat(batch))
         // The tables have grown and the processes are known: much of what stopped it before does not now.
