@@ -172,6 +172,13 @@ std::unique_ptr<Machine> Machine::Boot(const MachineOptions& options) {
 
 // What core takes from __try on a real kernel.
 BOOLEAN DrivermonGuardedCopy(void* to, const void* from, SIZE_T bytes) {
+    // What __try does not cover: a bad address above user space stops the machine, and a good one is told to a user.
+    constexpr uint64_t kEndOfUserSpace = 0x7FFFFFFF0000;
+    const auto first = reinterpret_cast<uint64_t>(from);
+    if (first > kEndOfUserSpace || bytes > kEndOfUserSpace - first) {
+        drivermon::sim::Violation("kernel address read as a user's", "%zu bytes at %p", size_t{bytes}, from);
+        return FALSE;
+    }
     if (!drivermon::sim::UserMemoryIsReadable(from, bytes)) return FALSE;
     memcpy(to, from, bytes);
     return TRUE;

@@ -18,6 +18,9 @@ const control = 'driver/core/control.cpp'
 const payload = 'driver/core/payload.cpp'
 const table = 'driver/core/request_table.cpp'
 const fastIo = 'driver/core/fast_io.cpp'
+const filter = 'driver/core/filter.cpp'
+const capture = 'driver/core/capture.cpp'
+const residence = 'driver/core/residence.cpp'
 
 const moreProcessing = 'a routine that stops the completion, and a driver that completes again'
 const wrongLengths = 'controls with wrong lengths, values or at the wrong time are refused'
@@ -28,6 +31,36 @@ const noOutput = 'an error has no output, and neither has STATUS_VERIFY_REQUIRED
 const lossesAreTold =
   'a dropped record takes a number, and the losses are told: before the next record, or at the end'
 const neverComes = 'a call whose IRP never comes is continued by nothing else'
+const notServed = 'a layout that differs is told from a version that differs, and neither is served'
+const lacksAByte = 'a call whose input or output lacks one byte is refused for that, and changes nothing'
+const names = 'a name must be as long as it says, even, there, and without flags'
+const allSlots = 'as many drivers as there are slots, and not one more until one has gone and rested'
+const outOfRange = 'predicates are refused as a whole when anything in them is out of range'
+const early = 'early predicates: functions, driver, process, code'
+const errorsOnly = 'errors only: the start is held until its end, and both are written in order'
+const latency =
+  'minimum latency: what waited long enough is recorded, what is still waiting is only in flight'
+const requestors =
+  "a request belongs to its requestor, where one is known: a lower layer may run in anybody's process"
+const descendants = "the client's descendants are left out as it is, and an id is forgotten with its process"
+const inFlight = 'in flight: exactly the requests that wait, IRP by IRP, until each has ended'
+const wholeEntries = 'lists are cut at whole entries, and say how many there are'
+const nothingElse = "replies hold what they say and nothing else of the kernel's memory"
+const stranger = "what does not come through the owner's file object is refused, and ends nothing"
+const sessionEnds = 'a session ends with the first of CLEANUP and CLOSE, and the other changes nothing'
+const multiset =
+  'a known multiset through a tiny ring: most records drop, and the counters are exact all the same'
+const everyMethod = 'the bytes of every transfer method'
+const mdlFlags = 'an MDL is read only if its pages cannot go away, and are memory'
+const userMemory =
+  "a user address is read in its owner's process, below DISPATCH_LEVEL, and only if a user sent it"
+const minorFunction = 'a READ or WRITE with a minor function has other parameters: no bytes, and none counted'
+const leaves = 'AllowUnload: it may go after a rest, with nothing hooked, chained or in flight'
+const unloads =
+  'a driver that unloads gets its table back before its own routine runs, and the stream says why'
+const cloned = 'a fast-I/O table is cloned in its own size, at most ours, and what is absent stays absent'
+const topped = 'another fast-I/O table on top of ours stays, and ours is told to be in the chain'
+const unhooked = 'a driver is unhooked with requests in flight'
 const tooSmall = 'a ring that is far too small: what is not there has been counted'
 
 /** @type {Rule[]} */
@@ -315,7 +348,7 @@ export const rules = [
         'slot->fastIoThunks = copy;\n                *slot->driversFastIo = copy;',
       ],
     ],
-    test: 'a fast-I/O table is never written: it may lie in read-only memory',
+    test: 'a fast-I/O table in read-only memory is not written, and is back after the hook',
   },
   {
     rule: 'the first hook takes our own unload routine away',
@@ -351,7 +384,7 @@ export const rules = [
     rule: 'a slot rests before it serves another driver',
     file: hooks,
     edits: [['now - oldest->freedTicks >= rest', 'now - oldest->freedTicks + rest >= rest']],
-    test: 'every slot can be in use; one driver more is refused, and a slot that was freed rests first',
+    test: allSlots,
   },
 
   // ---- Truth ----
@@ -387,7 +420,7 @@ export const rules = [
   },
   {
     rule: 'counters do not depend on room in the ring',
-    file: 'driver/core/capture.cpp',
+    file: capture,
     edits: [
       [
         'cell.CountOutcome(ending.status, latency);',
@@ -398,7 +431,7 @@ export const rules = [
   },
   {
     rule: 'an end belongs to the epoch of its start',
-    file: 'driver/core/capture.cpp',
+    file: capture,
     edits: [['if (!recording() || context.epoch.LoadAcquire() != epoch()) {', 'if (!recording()) {']],
     test: 'a request of an earlier capture ends in none',
   },
@@ -493,7 +526,7 @@ export const rules = [
   },
   {
     rule: 'Stop waits for every section',
-    file: 'driver/core/capture.cpp',
+    file: capture,
     edits: [['    recorder.DrainSections();\n', '']],
     test: 'closing a capture waits for whoever is still in a section',
   },
@@ -509,7 +542,7 @@ export const rules = [
     rule: 'every call but Hello needs a Hello',
     file: control,
     edits: [['if ((entry->states & state_) == 0) return STATUS_INVALID_DEVICE_STATE;', '']],
-    test: 'another version is told who it speaks to, and gets nothing else',
+    test: notServed,
   },
   {
     rule: 'another layout is refused',
@@ -520,19 +553,19 @@ export const rules = [
         'request.layoutHash == kLayoutHash',
       ],
     ],
-    test: 'another version is told who it speaks to, and gets nothing else',
+    test: notServed,
   },
   {
     rule: 'input shorter than its struct is refused',
     file: control,
     edits: [['if (call.inputBytes < entry->minInput) return STATUS_INFO_LENGTH_MISMATCH;', '']],
-    test: 'a call whose input lacks its last byte is refused for that, though its bytes are right',
+    test: lacksAByte,
   },
   {
     rule: 'output shorter than its struct is refused',
     file: control,
     edits: [['if (call.outputBytes < entry->minOutput) return STATUS_BUFFER_TOO_SMALL;', '']],
-    test: wrongLengths,
+    test: lacksAByte,
   },
   {
     rule: 'a name is not longer than its buffer',
@@ -543,7 +576,7 @@ export const rules = [
         '        request.nameLength == ~0u) {',
       ],
     ],
-    test: wrongLengths,
+    test: names,
   },
   {
     rule: 'one GetData at a time',
@@ -567,5 +600,1362 @@ export const rules = [
     file: 'driver/core/delivery.cpp',
     edits: [['recorder_->doorbell().Arm();', '']],
     test: 'a waiting GetData is woken by a record, without any other call',
+  },
+
+  // ---- Control, call by call ----
+  {
+    rule: 'another layout of the same version is refused',
+    file: control,
+    edits: [
+      [
+        'request.abiVersion == kAbiVersion && request.layoutHash == kLayoutHash',
+        'request.abiVersion == kAbiVersion',
+      ],
+    ],
+    test: notServed,
+  },
+  {
+    rule: 'Hello has a least input',
+    file: control,
+    edits: [
+      [
+        '{kControlHello, kOpened | kGreeted | kCapturing, sizeof(HelloRequest), sizeof(HelloReply)',
+        '{kControlHello, kOpened | kGreeted | kCapturing, 0, sizeof(HelloReply)',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'Hello has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlHello, kOpened | kGreeted | kCapturing, sizeof(HelloRequest), sizeof(HelloReply)',
+        '{kControlHello, kOpened | kGreeted | kCapturing, sizeof(HelloRequest), 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'Start has a least input',
+    file: control,
+    edits: [
+      [
+        '{kControlStart, kGreeted | kCapturing, sizeof(StartRequest), 0',
+        '{kControlStart, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'AddDriver has a least input',
+    file: control,
+    edits: [
+      [
+        '{kControlAddDriver, kGreeted | kCapturing, sizeof(AddDriverRequest), sizeof(AddDriverReply)',
+        '{kControlAddDriver, kGreeted | kCapturing, 0, sizeof(AddDriverReply)',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'AddDriver has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlAddDriver, kGreeted | kCapturing, sizeof(AddDriverRequest), sizeof(AddDriverReply)',
+        '{kControlAddDriver, kGreeted | kCapturing, sizeof(AddDriverRequest), 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'RemoveDriver has a least input',
+    file: control,
+    edits: [
+      [
+        '{kControlRemoveDriver, kGreeted | kCapturing, sizeof(RemoveDriverRequest), sizeof(RemoveDriverReply)',
+        '{kControlRemoveDriver, kGreeted | kCapturing, 0, sizeof(RemoveDriverReply)',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'RemoveDriver has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlRemoveDriver, kGreeted | kCapturing, sizeof(RemoveDriverRequest), sizeof(RemoveDriverReply)',
+        '{kControlRemoveDriver, kGreeted | kCapturing, sizeof(RemoveDriverRequest), 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'SetPredicates has a least input',
+    file: control,
+    edits: [
+      [
+        '{kControlSetPredicates, kGreeted | kCapturing, sizeof(Predicates), 0',
+        '{kControlSetPredicates, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'GetData has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlGetData, kGreeted | kCapturing, 0, kMinDataBytes',
+        '{kControlGetData, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'GetCounters has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlGetCounters, kGreeted | kCapturing, 0, sizeof(CountersReply)',
+        '{kControlGetCounters, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'GetInFlight has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlGetInFlight, kGreeted | kCapturing, 0, sizeof(InFlightReply)',
+        '{kControlGetInFlight, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'List has a least output',
+    file: control,
+    edits: [
+      [
+        '{kControlList, kGreeted | kCapturing, 0, sizeof(ListReply)',
+        '{kControlList, kGreeted | kCapturing, 0, 0',
+      ],
+    ],
+    test: lacksAByte,
+  },
+  {
+    rule: 'a ring is a power of two',
+    file: control,
+    edits: [['!powerOfTwo || ', '']],
+    test: wrongLengths,
+  },
+  {
+    rule: 'a ring has a least size',
+    file: control,
+    edits: [['request.ringBytes < kMinRingBytes || ', '']],
+    test: wrongLengths,
+  },
+  {
+    rule: 'a ring has a greatest size',
+    file: control,
+    edits: [
+      [
+        `request.ringBytes > kMaxRingBytes ||
+`,
+        `
+`,
+      ],
+    ],
+    test: wrongLengths,
+  },
+  {
+    rule: 'input has a greatest snap length',
+    file: control,
+    edits: [['request.inputSnapLength > kMaxSnapLength || ', '']],
+    test: wrongLengths,
+  },
+  {
+    rule: 'output has a greatest snap length',
+    file: control,
+    edits: [
+      [
+        `request.outputSnapLength > kMaxSnapLength ||
+`,
+        `
+`,
+      ],
+    ],
+    test: wrongLengths,
+  },
+  {
+    rule: 'what is reserved is 0',
+    file: control,
+    edits: [['request.reserved != 0)', 'false)']],
+    test: wrongLengths,
+  },
+  {
+    rule: 'a capture that runs is not started again',
+    file: control,
+    edits: [
+      [
+        `    if (state_ == kCapturing) return STATUS_INVALID_DEVICE_STATE;
+`,
+        '',
+      ],
+    ],
+    test: wrongLengths,
+  },
+  {
+    rule: 'a name has a greatest length',
+    file: control,
+    edits: [
+      [
+        `if (request.nameLength > 2 * kMaxDriverNameLength) return STATUS_NAME_TOO_LONG;
+`,
+        '',
+      ],
+    ],
+    test: names,
+  },
+  {
+    rule: 'a name is even',
+    file: control,
+    edits: [[' || request.nameLength % 2 != 0 ||', ' ||']],
+    test: names,
+  },
+  {
+    rule: 'a name is there',
+    file: control,
+    edits: [['request.nameLength == 0 || ', '']],
+    test: names,
+  },
+  {
+    rule: 'flags that nobody knows are refused',
+    file: control,
+    edits: [['request.flags != 0 || ', '']],
+    test: names,
+  },
+  {
+    rule: 'an id is looked up',
+    file: hooks,
+    edits: [['!watch->retired && watch->driverId == driverId', '!watch->retired && driverId != 0']],
+    test: wrongLengths,
+  },
+  {
+    rule: 'only the owner speaks',
+    file: control,
+    edits: [['if (owner_ == nullptr || stack->FileObject != owner_)', 'if (owner_ == nullptr)']],
+    test: stranger,
+  },
+  {
+    rule: "another file's end is not the session's",
+    file: control,
+    edits: [
+      [
+        'if (owner_ != nullptr && owner_ == IoGetCurrentIrpStackLocation(irp)->FileObject) EndSession();',
+        'if (owner_ != nullptr) EndSession();',
+      ],
+    ],
+    test: stranger,
+  },
+  {
+    rule: 'a code in no table is refused',
+    file: control,
+    edits: [
+      [
+        'if (entry == nullptr) return STATUS_INVALID_DEVICE_REQUEST;',
+        'if (entry == nullptr) return STATUS_SUCCESS;',
+      ],
+    ],
+    test: stranger,
+  },
+  {
+    rule: 'direct output has an MDL',
+    file: control,
+    edits: [['if (irp->MdlAddress == nullptr) return STATUS_INVALID_USER_BUFFER;', '']],
+    test: 'direct output without an MDL is refused, whatever length it claims',
+  },
+  {
+    rule: 'CLEANUP ends a session',
+    file: 'driver/core/driver.cpp',
+    edits: [
+      [
+        `    self->MajorFunction[IRP_MJ_CLEANUP] = OnClose;
+`,
+        '',
+      ],
+    ],
+    test: sessionEnds,
+  },
+  {
+    rule: 'CLOSE ends a session',
+    file: 'driver/core/driver.cpp',
+    edits: [
+      [
+        'self->MajorFunction[IRP_MJ_CLOSE] = OnClose;',
+        'self->MajorFunction[IRP_MJ_CLOSE] = [](PDEVICE_OBJECT, PIRP irp) -> NTSTATUS { irp->IoStatus.Status = STATUS_SUCCESS; irp->IoStatus.Information = 0; IoCompleteRequest(irp, IO_NO_INCREMENT); return STATUS_SUCCESS; };',
+      ],
+    ],
+    test: sessionEnds,
+  },
+  {
+    rule: 'a session that ended does not end the next',
+    file: control,
+    edits: [
+      [
+        'if (owner_ != nullptr && owner_ == IoGetCurrentIrpStackLocation(irp)->FileObject) EndSession();',
+        'EndSession();',
+      ],
+    ],
+    test: sessionEnds,
+  },
+  {
+    rule: 'the next owner gets none of the records',
+    file: control,
+    edits: [
+      [
+        `    capture_->recorder.Discard();
+`,
+        '',
+      ],
+    ],
+    test: "the next owner gets nothing of the last one's records, and no rings are kept for it",
+  },
+  {
+    rule: 'predicates end with their session',
+    file: control,
+    edits: [
+      [
+        `    capture_->filter.Set(none, capture_->recorder);
+`,
+        '',
+      ],
+    ],
+    test: 'predicates end with their session',
+  },
+  {
+    rule: 'Stop ends a waiting GetData',
+    file: control,
+    edits: [
+      [
+        `    delivery_->Release(STATUS_SUCCESS);
+`,
+        '',
+      ],
+    ],
+    test: 'Stop ends a waiting GetData',
+  },
+  {
+    rule: 'a reply to Hello is zeroed first',
+    file: control,
+    edits: [
+      [
+        `    HelloReply reply;
+    RtlZeroMemory(&reply, sizeof(reply));`,
+        `    HelloReply reply;
+    __builtin_memset(&reply, 0xA5, sizeof(reply));`,
+      ],
+    ],
+    test: nothingElse,
+  },
+  {
+    rule: 'an entry of GetInFlight is zeroed first',
+    file: table,
+    edits: [['RtlZeroMemory(&entry, sizeof(entry));', '__builtin_memset(&entry, 0xA5, sizeof(entry));']],
+    test: nothingElse,
+  },
+  {
+    rule: 'an entry of List is zeroed first',
+    file: hooks,
+    edits: [
+      [
+        'RtlZeroMemory(&entry, sizeof(entry));',
+        '__builtin_memset(static_cast<void*>(&entry), 0xA5, sizeof(entry));',
+      ],
+    ],
+    test: nothingElse,
+  },
+  {
+    rule: 'List writes what fits',
+    file: hooks,
+    edits: [
+      [
+        `        if (total < capacity) {
+            HookedDriver& entry`,
+        `        {
+            HookedDriver& entry`,
+      ],
+    ],
+    test: wholeEntries,
+  },
+  {
+    rule: 'GetCounters writes what fits',
+    file: hooks,
+    edits: [['if (total < capacity) entries[total] = counters;', 'entries[total] = counters;']],
+    test: wholeEntries,
+  },
+  {
+    rule: 'GetInFlight writes what fits',
+    file: table,
+    edits: [['if (total < capacity) entries[total] = entry;', 'entries[total] = entry;']],
+    test: wholeEntries,
+  },
+  {
+    rule: 'GetInFlight counts what does not fit',
+    file: table,
+    edits: [
+      [
+        `        if (total < capacity) entries[total] = entry;
+        total++;`,
+        `        if (total >= capacity) break;
+        entries[total++] = entry;`,
+      ],
+    ],
+    test: inFlight,
+  },
+
+  // ---- Requests in flight ----
+  {
+    rule: 'in flight is what arrived in this epoch',
+    file: table,
+    edits: [[' || context.epoch.LoadAcquire() != epoch) continue;', ') continue;']],
+    test: inFlight,
+  },
+  {
+    rule: 'a request that was given up is not in flight',
+    file: table,
+    edits: [['(ticket & (kGivenUp | kDeferred)) != 0 || ', '']],
+    test: "a context that holds a caller's routine is never given back: a copy of it may yet have to call it",
+  },
+  {
+    rule: 'what is held is in flight, and told to be held',
+    file: table,
+    edits: [['entry.held = context.IsHeld() ? 1 : 0;', 'entry.held = 0;']],
+    test: latency,
+  },
+  {
+    rule: 'a fast-I/O call is in flight as such',
+    file: table,
+    edits: [['entry.fastIo = irp == nullptr ? 1 : 0;', 'entry.fastIo = 0;']],
+    test: 'in flight: a fast-I/O call is there while its routine runs',
+  },
+
+  // ---- Predicates ----
+  {
+    rule: 'unknown flags out of range is refused',
+    file: filter,
+    edits: [['(predicates.flags & ~kKnownFlags) == 0 && ', '']],
+    test: outOfRange,
+  },
+  {
+    rule: 'functions that do not exist out of range is refused',
+    file: filter,
+    edits: [
+      [
+        `predicates.leftOutFunctions >> kFunctionCount == 0 &&
+`,
+        `
+`,
+      ],
+    ],
+    test: outOfRange,
+  },
+  {
+    rule: 'a driver mode out of range is refused',
+    file: filter,
+    edits: [['predicates.driverMode <= kPredicateAllBut && ', '']],
+    test: outOfRange,
+  },
+  {
+    rule: 'a process mode out of range is refused',
+    file: filter,
+    edits: [
+      [
+        `predicates.processMode <= kPredicateAllBut &&
+`,
+        `
+`,
+      ],
+    ],
+    test: outOfRange,
+  },
+  {
+    rule: 'a code mode out of range is refused',
+    file: filter,
+    edits: [['predicates.codeMode <= kPredicateAllBut && ', '']],
+    test: outOfRange,
+  },
+  {
+    rule: 'a count of drivers out of range is refused',
+    file: filter,
+    edits: [
+      [
+        `predicates.driverCount <= kMaxPredicateEntries &&
+`,
+        `
+`,
+      ],
+    ],
+    test: outOfRange,
+  },
+  {
+    rule: 'a count of processes out of range is refused',
+    file: filter,
+    edits: [['predicates.processCount <= kMaxPredicateEntries && ', '']],
+    test: outOfRange,
+  },
+  {
+    rule: 'a count of codes out of range is refused',
+    file: filter,
+    edits: [['predicates.codeCount <= kMaxPredicateEntries;', 'true;']],
+    test: outOfRange,
+  },
+  {
+    rule: 'a function that is left out is not recorded',
+    file: filter,
+    edits: [
+      [
+        `    if ((now->leftOutFunctions >> candidate.function & 1) != 0) return verdict;
+`,
+        '',
+      ],
+    ],
+    test: early,
+  },
+  {
+    rule: 'fast-I/O routines have bits of their own',
+    file: filter,
+    edits: [
+      [
+        'now->leftOutFunctions >> candidate.function & 1',
+        'now->leftOutFunctions >> candidate.function % kMajorFunctionCount & 1',
+      ],
+    ],
+    test: 'fast-I/O routines have predicates of their own, and their codes are codes',
+  },
+  {
+    rule: 'drivers are in or out',
+    file: filter,
+    edits: [
+      [
+        `    if (!Passes(now->driverMode, Lists(now->drivers, now->driverCount, watch->driverId))) return verdict;
+`,
+        '',
+      ],
+    ],
+    test: early,
+  },
+  {
+    rule: 'processes are in or out',
+    file: filter,
+    edits: [['if (now->processMode != kPredicateAny) {', 'if (false) {']],
+    test: early,
+  },
+  {
+    rule: 'codes are in or out',
+    file: filter,
+    edits: [['if (candidate.hasCode && !Passes(', 'if (false && !Passes(']],
+    test: early,
+  },
+  {
+    rule: '"only" and "all but" are opposites',
+    file: filter,
+    edits: [['(mode == kPredicateOnly) == listed', '(mode == kPredicateOnly) || listed']],
+    test: early,
+  },
+  {
+    rule: 'entries beyond the count are none',
+    file: filter,
+    edits: [
+      [
+        `for (uint32_t i = 0; i < count; i++) {
+        if (entries[i]`,
+        `for (uint32_t i = 0; i < kMaxPredicateEntries && count < 99; i++) {
+        if (entries[i]`,
+      ],
+    ],
+    test: early,
+  },
+  {
+    rule: 'a request without a code passes',
+    file: filter,
+    edits: [['if (candidate.hasCode && !Passes(', 'if (!Passes(']],
+    test: 'a request without a control code passes a predicate about codes',
+  },
+  {
+    rule: 'one request in so many is recorded',
+    file: filter,
+    edits: [['if (turn != 0) {', 'if (turn == 1) {']],
+    test: 'sampling records one request in so many, and counts the others',
+  },
+  {
+    rule: 'errors only: successes are not recorded',
+    file: 'driver/core/filter.h',
+    edits: [['return !errorsOnly || status >> 30 == 3;', 'return true;']],
+    test: errorsOnly,
+  },
+  {
+    rule: 'a warning is no error',
+    file: 'driver/core/filter.h',
+    edits: [['status >> 30 == 3;', 'status >> 30 >= 2;']],
+    test: errorsOnly,
+  },
+  {
+    rule: 'a minimum latency is waited for',
+    file: 'driver/core/filter.h',
+    edits: [[' && latency >= minimumLatency;', ';']],
+    test: latency,
+  },
+  {
+    rule: 'a request is judged by what it arrived under',
+    file: filter,
+    edits: [['verdict.minimumLatency = now->minimumLatency;', 'verdict.minimumLatency = 0;']],
+    test: latency,
+  },
+  {
+    rule: 'a held start keeps at most 256 bytes of input',
+    file: 'driver/core/held_starts.h',
+    edits: [
+      ['uint32_t room = kMaxHeldInput - kept;', 'uint32_t room = 4096 - kept;'],
+      ['room > kMaxHeldInput ? kMaxHeldInput : room', 'room', capture],
+    ],
+    test: errorsOnly,
+  },
+  {
+    rule: 'held input that is cut is counted',
+    file: capture,
+    edits: [
+      [
+        `                shard.totals.heldInputTruncated.AddByOwner(1);
+`,
+        '',
+      ],
+    ],
+    test: errorsOnly,
+  },
+  {
+    rule: 'held input that is cut is told',
+    file: 'driver/core/held_starts.h',
+    edits: [['if (!*whole) held->start.flags |= kRequestPayloadTruncated;', '']],
+    test: 'more held input than there are blocks: records without it, counted',
+  },
+  {
+    rule: 'a held request that passes has both records',
+    file: capture,
+    edits: [['startLoss = RecordHeld(shard, *held);', 'startLoss = kNotLost;']],
+    test: errorsOnly,
+  },
+  {
+    rule: 'a held request that does not pass has none',
+    file: capture,
+    edits: [
+      [
+        `        if (!passes) return;
+`,
+        '',
+      ],
+    ],
+    test: errorsOnly,
+  },
+  {
+    rule: 'a held request that does not pass is counted',
+    file: capture,
+    edits: [
+      [
+        '            shard.totals.filteredStarts.AddByOwner(1);\n            if (fellThrough)',
+        '            if (fellThrough)',
+      ],
+    ],
+    test: errorsOnly,
+  },
+  {
+    rule: 'a held start is given back',
+    file: capture,
+    edits: [
+      [
+        `        heldStarts_.Release(held);
+        if (!passes) return;`,
+        '        if (!passes) return;',
+      ],
+    ],
+    test: 'held starts are given back: none in a long row goes without its input',
+  },
+  {
+    rule: 'what a predicate keeps out is counted',
+    file: capture,
+    edits: [['if (verdict.fate == Fate::kFiltered) shard.totals.filteredStarts.AddByOwner(1);', '']],
+    test: 'predicates may change while requests are recorded',
+  },
+  {
+    rule: 'what sampling keeps out is counted',
+    file: capture,
+    edits: [['if (verdict.fate == Fate::kSampledOut) shard.totals.sampledOut.AddByOwner(1);', '']],
+    test: 'sampling records one request in so many, and counts the others',
+  },
+  {
+    rule: 'counters of arrivals ask no predicate',
+    file: capture,
+    edits: [['    cell.Count(kArrivals);', '    if (verdict.Kept()) cell.Count(kArrivals);']],
+    test: early,
+  },
+  {
+    rule: 'counters of ends ask no predicate',
+    file: capture,
+    edits: [
+      [
+        '    FunctionCell& cell = context.watch->cells[shard.index].function[context.function];',
+        `    if (!context.verdict.Kept()) return;
+    FunctionCell& cell = context.watch->cells[shard.index].function[context.function];`,
+      ],
+    ],
+    test: 'predicates change under load: recorded, filtered, sampled out and dropped add up to what arrived',
+  },
+  {
+    rule: "the client's own requests are left out",
+    file: filter,
+    edits: [['if (!IsOwn(candidate)) verdict.fate = Fate::kRecorded;', 'verdict.fate = Fate::kRecorded;']],
+    test: "the client's own requests are counted, and left out of the records unless asked for",
+  },
+  {
+    rule: "the client's own requests are left out beside other predicates",
+    file: filter,
+    edits: [
+      [
+        `    if (!ownToo && IsOwn(candidate)) return verdict;
+`,
+        '',
+      ],
+    ],
+    test: requestors,
+  },
+  {
+    rule: "the client's own requests are recorded when asked for",
+    file: filter,
+    edits: [
+      ['bool ownToo = now != nullptr && (now->flags & kPredicateOwnProcesses) != 0;', 'bool ownToo = false;'],
+    ],
+    test: "the client's own requests are counted, and left out of the records unless asked for",
+  },
+  {
+    rule: "a request is its requestor's",
+    file: filter,
+    edits: [
+      [
+        'candidate.requestorProcessId != 0 ? candidate.requestorProcessId : candidate.processId',
+        'candidate.processId',
+      ],
+    ],
+    test: requestors,
+  },
+  {
+    rule: 'a predicate about processes looks at both of them',
+    file: filter,
+    edits: [
+      [
+        `(candidate.requestorProcessId != 0 &&
+                       Lists(now->processes, now->processCount, candidate.requestorProcessId))`,
+        'false',
+      ],
+    ],
+    test: requestors,
+  },
+  {
+    rule: "the client's descendants are its own",
+    file: 'driver/core/own_processes.h',
+    edits: [['Put(id, Contains(parentId));', 'Put(id, false);']],
+    test: descendants,
+  },
+  {
+    rule: 'an id is forgotten with its process',
+    file: 'driver/core/process_watch.cpp',
+    edits: [
+      ['    told->filter.own.Exited(processId);\n', ''],
+      [
+        'Put(id, Contains(parentId));',
+        'if (Contains(parentId)) Put(id, true);',
+        'driver/core/own_processes.h',
+      ],
+    ],
+    test: descendants,
+  },
+
+  // ---- Counters ----
+  {
+    rule: 'a cancelled request is no error',
+    file: 'driver/core/counters.h',
+    edits: [['if (status == kStatusCancelled) {', 'if (status == kStatusCancelled + 1) {']],
+    test: multiset,
+  },
+  {
+    rule: 'warnings are counted apart',
+    file: 'driver/core/counters.h',
+    edits: [['} else if (status >> 30 == 2) {', '} else if (status >> 30 == 1) {']],
+    test: multiset,
+  },
+  {
+    rule: 'each end has a latency',
+    file: 'driver/core/counters.h',
+    edits: [
+      [
+        `    Count(static_cast<Total>(kLatency + LatencyBucket(latencyTicks)));
+`,
+        `    (void)latencyTicks;
+`,
+      ],
+    ],
+    test: multiset,
+  },
+  {
+    rule: 'a latency is in its bucket',
+    file: 'driver/core/counters.h',
+    edits: [['kLatency + LatencyBucket(latencyTicks)', 'kLatency + LatencyBucket(latencyTicks / 2)']],
+    test: 'the same multiset with room for every record: the histograms are those of the records',
+  },
+  {
+    rule: 'input is counted in bytes',
+    file: capture,
+    edits: [
+      [
+        `    cell.Count(kBytesIn, bytesIn);
+`,
+        `    (void)bytesIn;
+`,
+      ],
+    ],
+    test: multiset,
+  },
+  {
+    rule: 'output is counted in bytes, of successes only',
+    file: capture,
+    edits: [['static_cast<int32_t>(ending.status) >= 0 &&', 'true &&']],
+    test: multiset,
+  },
+  {
+    rule: 'pended requests are counted',
+    file: capture,
+    edits: [['if ((ending.flags & kRequestPended) != 0) cell.Count(kPended);', '']],
+    test: multiset,
+  },
+  {
+    rule: 'calls that fell through are counted',
+    file: capture,
+    edits: [['if (fellThrough) cell.Count(kFellThrough);', '']],
+    test: multiset,
+  },
+  {
+    rule: 'a dropped start that was no arrival is told apart',
+    file: capture,
+    edits: [
+      [
+        'if (fellThrough && startLoss != kNotLost) shard.totals.dropsFellThrough[startLoss].AddByOwner(1);',
+        '(void)startLoss;',
+      ],
+    ],
+    test: 'a dropped start whose call fell through was no arrival, and is counted as such',
+  },
+  {
+    rule: 'Information is what the driver said',
+    file: capture,
+    edits: [['record.information = ending.information;', 'record.information = payload.length();']],
+    test: 'an Information beyond the buffer is recorded, and not believed',
+  },
+
+  // ---- Whose bytes are read ----
+  {
+    rule: 'a READ or WRITE with a minor function carries no bytes',
+    file: irp,
+    edits: [['(readWrite && arrival.minor == 0)', 'readWrite']],
+    test: minorFunction,
+  },
+  {
+    rule: 'Information is bytes for READ and controls only',
+    file: irp,
+    edits: [
+      [
+        'context->informationIsBytes = arrival.transfersBytes && arrival.major != IRP_MJ_WRITE;',
+        'context->informationIsBytes = true;',
+      ],
+    ],
+    test: 'Information is a number of bytes for READ and controls only; elsewhere it may be a pointer',
+  },
+  {
+    rule: 'a paging request carries no input',
+    file: irp,
+    edits: [
+      [
+        'if (!arrival.transfersBytes || (start.flags & kRequestPaging) != 0) return;',
+        'if (!arrival.transfersBytes) return;',
+      ],
+    ],
+    test: "paging requests carry no payload either way: our own capture file's pages would feed themselves",
+  },
+  {
+    rule: 'a paging request carries no output',
+    file: irp,
+    edits: [
+      [
+        'start.outputLength == 0 || (start.flags & kRequestPaging) != 0) return;',
+        'start.outputLength == 0) return;',
+      ],
+    ],
+    test: "paging requests carry no payload either way: our own capture file's pages would feed themselves",
+  },
+  {
+    rule: 'an MDL whose pages may go away is not read',
+    file: payload,
+    edits: [
+      [
+        `    if ((mdl->MdlFlags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)) == 0) return 0;
+`,
+        '',
+      ],
+    ],
+    test: mdlFlags,
+  },
+  {
+    rule: 'an MDL of I/O space is not read',
+    file: payload,
+    edits: [[' || (mdl->MdlFlags & MDL_IO_SPACE) != 0', '']],
+    test: mdlFlags,
+  },
+  {
+    rule: 'an MDL is mapped only to be read',
+    file: payload,
+    edits: [
+      [
+        `    if (kept > readable) kept = readable;
+    if (kept == 0) return;
+`,
+        `    if (kept > readable) kept = readable;
+`,
+      ],
+    ],
+    test: 'an MDL is mapped only where something of it is kept: its driver inherits the mapping',
+  },
+  {
+    rule: 'no more is read of an MDL than it describes',
+    file: payload,
+    edits: [
+      [
+        `    if (kept > readable) kept = readable;
+`,
+        '',
+      ],
+    ],
+    test: 'no more is read of an MDL than it describes, whatever the length says',
+  },
+  {
+    rule: 'a kernel requestor has no user addresses',
+    file: irp,
+    edits: [['irp->RequestorMode != KernelMode && arrival.irql', 'arrival.irql']],
+    test: userMemory,
+  },
+  {
+    rule: 'a user address is read in its own process',
+    file: irp,
+    edits: [
+      [
+        '                               start.requestorProcessId == start.processId && (start',
+        '                               (start',
+      ],
+    ],
+    test: userMemory,
+  },
+  {
+    rule: 'a user address is read below DISPATCH_LEVEL',
+    file: irp,
+    edits: [
+      [
+        'irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&',
+        'irp->RequestorMode != KernelMode &&',
+      ],
+    ],
+    test: userMemory,
+  },
+  {
+    rule: 'a kernel address is none of a user',
+    file: payload,
+    edits: [[' || start + bytes > kUserSpaceEnd', '']],
+    test: 'a user that gives a kernel address, or one that wraps round, gives nothing',
+  },
+  {
+    rule: 'an address that wraps round is none of a user',
+    file: payload,
+    edits: [['start + bytes < start || ', '']],
+    test: 'a user that gives a kernel address, or one that wraps round, gives nothing',
+  },
+  {
+    rule: 'an empty pool of scratch is told as the reason',
+    file: payload,
+    edits: [
+      [
+        `        loss_.reason = kLossPayloadNoScratch;
+`,
+        '',
+      ],
+    ],
+    test: 'with every scratch block taken a payload is missed for that reason, and nothing else',
+  },
+  {
+    rule: 'IN_DIRECT: the MDL is input, too',
+    file: irp,
+    edits: [
+      [
+        'if (start.outputLength != 0 && arrival.mdl != nullptr) payload->AddMdl(arrival.mdl, MdlBytes(arrival.mdl));',
+        '',
+      ],
+    ],
+    test: everyMethod,
+  },
+  {
+    rule: 'IN_DIRECT: the MDL is no output',
+    file: irp,
+    edits: [
+      [
+        'if (method == METHOD_IN_DIRECT) return;  // its MDL is input',
+        'if (method == METHOD_IN_DIRECT) method = METHOD_OUT_DIRECT;',
+      ],
+    ],
+    test: everyMethod,
+  },
+  {
+    rule: 'the length of a READ is kept',
+    file: irp,
+    edits: [
+      [
+        `        start->outputLength = stack->Parameters.Read.Length;
+`,
+        '',
+      ],
+    ],
+    test: everyMethod,
+  },
+  {
+    rule: 'the bytes of a WRITE lie where its device says',
+    file: irp,
+    edits: [
+      [
+        `} else if ((arrival.device->Flags & DO_BUFFERED_IO) != 0) {
+            AddSystemBuffer`,
+        `} else if (false) {
+            AddSystemBuffer`,
+      ],
+    ],
+    test: 'the bytes of a WRITE lie where its device says: in the system buffer, or with the requestor',
+  },
+  {
+    rule: 'lengths are unsigned',
+    file: irp,
+    edits: [
+      [
+        'return information < context.outputLength ?',
+        'return static_cast<int32_t>(information) < static_cast<int32_t>(context.outputLength) ?',
+      ],
+    ],
+    test: 'an output length of 2 GiB and more is a length like any other',
+  },
+  {
+    rule: 'nothing is allocated on the path of a request',
+    file: irp,
+    edits: [
+      [
+        `    RequestStart start;
+    RtlZeroMemory(&start, sizeof(start));`,
+        `    ExFreePoolWithTag(ExAllocatePoolWithTag(NonPagedPoolNx, 8192, kPoolTag), kPoolTag);
+    RequestStart start;
+    RtlZeroMemory(&start, sizeof(start));`,
+      ],
+    ],
+    test: 'a request through a hook allocates nothing of ours',
+  },
+
+  // ---- Tables in several hands ----
+  {
+    rule: 'absent fast-I/O entries stay absent',
+    file: hooks,
+    edits: [['if (copy.member != nullptr) copy.member = ours.member;', 'copy.member = ours.member;']],
+    test: cloned,
+  },
+  {
+    rule: "a fast-I/O table is read in the driver's own size",
+    file: hooks,
+    edits: [
+      [
+        'RtlCopyMemory(&copy, slot->driversFastIo, size);',
+        'RtlCopyMemory(&copy, slot->driversFastIo, sizeof(copy));',
+      ],
+    ],
+    test: cloned,
+  },
+  {
+    rule: 'a fast-I/O table is read in our size at most',
+    file: hooks,
+    edits: [['if (size > sizeof(FAST_IO_DISPATCH)) size = sizeof(FAST_IO_DISPATCH);', '']],
+    test: cloned,
+  },
+  {
+    rule: 'the fast-I/O table is put back by compare-exchange',
+    file: hooks,
+    edits: [
+      [
+        'if (Exchange(place, slot.driversFastIo, &slot.fastIoThunks) || Current(place) == slot.driversFastIo) {',
+        `*place = slot.driversFastIo;
+        {`,
+      ],
+    ],
+    test: topped,
+  },
+  {
+    rule: 'a fast-I/O table in a chain is told',
+    file: hooks,
+    edits: [
+      ['reply->chainedFastIo = !dead && watch->slot->oursFastIo ? 1 : 0;', 'reply->chainedFastIo = 0;'],
+    ],
+    test: topped,
+  },
+  {
+    rule: 'functions in a chain are told',
+    file: hooks,
+    edits: [['reply->chainedFunctions = dead ? 0 : watch->slot->ours;', 'reply->chainedFunctions = 0;']],
+    test: 'another hook on top of ours stays, and so do we below it, passing through',
+  },
+  {
+    rule: "the original is that of the thunk's function",
+    file: irp,
+    edits: [
+      [
+        'PDRIVER_DISPATCH original = slot.original[major].LoadAcquire();',
+        'PDRIVER_DISPATCH original = slot.original[IoGetCurrentIrpStackLocation(irp)->MajorFunction].LoadAcquire();',
+      ],
+    ],
+    test: 'a thunk calls the original of its own function, whatever the request says it is',
+  },
+  {
+    rule: 'a thunk knows its slot: it looks nothing up by device',
+    file: irp,
+    edits: [
+      [
+        'PDRIVER_DISPATCH original = slot.original[major].LoadAcquire();',
+        `if (device->DriverObject != slot.driver) {
+        irp->IoStatus.Status = STATUS_INVALID_DEVICE_REQUEST;
+        IoCompleteRequest(irp, IO_NO_INCREMENT);
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    PDRIVER_DISPATCH original = slot.original[major].LoadAcquire();`,
+      ],
+    ],
+    test: 'a copied dispatch pointer and a foreign device: the thunk knows whose it is',
+  },
+  {
+    rule: "the driver's unload routine is put back",
+    file: hooks,
+    edits: [
+      [
+        `        Exchange(&slot.driver->DriverUnload, slot.originalUnload.LoadRelaxed(), ours.unload);
+`,
+        `        (void)ours;
+`,
+      ],
+    ],
+    test: unhooked,
+  },
+  {
+    rule: 'a hook that goes lets its driver go',
+    file: hooks,
+    edits: [
+      [
+        `    ObDereferenceObject(slot.driver);
+    RestIfUnhooked();`,
+        '    RestIfUnhooked();',
+      ],
+    ],
+    test: unhooked,
+  },
+  {
+    rule: 'a driver that unloads gets its table back first',
+    file: hooks,
+    edits: [
+      [
+        `        if (slot.referenced && slot.driver == driver) {
+            Restore(slot);`,
+        '        if (slot.referenced && slot.driver == driver) {',
+      ],
+    ],
+    test: unloads,
+  },
+  {
+    rule: "the stream tells of a driver's unload",
+    file: hooks,
+    edits: [['if (watch->state == kHookActive) RecordUnhooked(*watch, kUnhookDriverUnloaded);', '']],
+    test: unloads,
+  },
+  {
+    rule: "the driver's own unload routine is called",
+    file: hooks,
+    edits: [
+      [
+        `    original(driver);
+`,
+        `    (void)original;
+`,
+      ],
+    ],
+    test: unloads,
+  },
+  {
+    rule: 'a driver that is unloading is not hooked',
+    file: hooks,
+    edits: [
+      ['} else if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {', '} else if (driver->Flags == ~0u) {'],
+      // Once hooked it is looked at again.
+      [
+        '    if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {\n        // It began',
+        '    if (driver->Flags == ~0u) {\n        // It began',
+      ],
+    ],
+    test: 'a driver that is unloading is not hooked, and nothing of it is touched',
+  },
+  {
+    rule: 'there are so many slots and no more',
+    file: hooks,
+    edits: [
+      [
+        'return slot.watch.LoadRelaxed() == nullptr && slot.ours == 0 && !slot.oursFastIo && !slot.referenced;',
+        'return (void)slot, true;',
+      ],
+    ],
+    test: allSlots,
+  },
+  {
+    rule: 'the same driver may have its slot back at once',
+    file: hooks,
+    edits: [
+      [
+        'if (slot.everUsed && IsFree(slot) && slot.driver == driver && OriginalsAreCurrent(slot, driver)) return &slot;',
+        '',
+      ],
+    ],
+    test: allSlots,
+  },
+  {
+    rule: 'but not with other routines',
+    file: hooks,
+    edits: [[' && OriginalsAreCurrent(slot, driver)) return &slot;', ') return &slot;']],
+    test: 'a driver whose routines have changed gets its slot back only after the rest',
+  },
+  {
+    rule: 'names are not cut',
+    file: hooks,
+    edits: [
+      [
+        'string.Length = static_cast<USHORT>(nameBytes);',
+        'string.Length = static_cast<USHORT>(nameBytes < 62 ? nameBytes : 62);',
+      ],
+    ],
+    test: 'names are not cut: two drivers that differ in their last letter are two',
+  },
+  {
+    rule: 'drivers hooked before Start are told after it',
+    file: control,
+    edits: [
+      [
+        `    hooks_->Announce();
+`,
+        '',
+      ],
+    ],
+    test: 'drivers that were hooked before Start are told at the head of the stream, again at each Start',
+  },
+  {
+    rule: 'without AllowUnload we stay',
+    file: residence,
+    edits: [['unload_ = mayLeave ? self->DriverUnload : nullptr;', 'unload_ = self->DriverUnload;']],
+    test: 'our own driver stays once it has hooked something',
+  },
+  {
+    rule: 'we stay while something is in flight',
+    file: residence,
+    edits: [['bool quiet = requests_->IsEmpty();', 'bool quiet = requests_ != nullptr;']],
+    test: leaves,
+  },
+  {
+    rule: 'we stay while another driver is hooked',
+    file: hooks,
+    edits: [['        if (slot.referenced) return;\n', '']],
+    test: leaves,
+  },
+  {
+    rule: "we stay while a driver's unload routine runs in our thunk",
+    file: hooks,
+    edits: [['    if (unloading_ != 0) return;\n', '']],
+    test: leaves,
+  },
+  {
+    rule: 'we may leave after a rest, not before',
+    file: residence,
+    edits: [
+      ["due.QuadPart = -static_cast<LONGLONG>(restMs_) * 10'000;", 'due.QuadPart = -1;'],
+      ['static_cast<LONG>(restMs_ / kLooksPerRest + 1)', '1'],
+    ],
+    test: 'AllowUnload: not before the rest has passed',
+  },
+  {
+    rule: 'we stay while something is chained',
+    file: hooks,
+    edits: [
+      [
+        `        watch->state = kHookPassThrough;
+        return;`,
+        `        watch->state = kHookPassThrough;
+        residence_->Rest();
+        return;`,
+      ],
+    ],
+    test: leaves,
+  },
+  {
+    rule: 'we may leave after the rest',
+    file: residence,
+    edits: [
+      [
+        `        SetUnload(self_, unload_);
+`,
+        '',
+      ],
+    ],
+    test: leaves,
+  },
+
+  // ---- The ring ----
+  {
+    rule: 'a full ring drops the new record, and overwrites nothing',
+    file: 'driver/core/ring.h',
+    edits: [
+      [
+        `            if (end - knownTail_ > size_) return nullptr;
+`,
+        '',
+      ],
+    ],
+    test: tooSmall,
+  },
+  {
+    rule: "a ring's memory is given back",
+    file: recorder,
+    edits: [
+      [
+        `    memory_.Free();
+}
+
+void Recorder::DrainSections`,
+        `}
+
+void Recorder::DrainSections`,
+      ],
+    ],
+    test: "the next owner gets nothing of the last one's records, and no rings are kept for it",
   },
 ]

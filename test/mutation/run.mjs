@@ -87,11 +87,11 @@ function reasonIn(/** @type {string} */ said) {
   return asan ?? (verifier === undefined ? check : `verifier: ${verifier}`)
 }
 
+/** How long a test takes with no rule broken. */
+const tookMs = /** @type {Map<string, number>} */ (new Map())
+
 /** One copy of the tree, its build, and what is done with it. */
 class Copy {
-  /** How long a test takes with no rule broken. */
-  #tookMs = /** @type {Map<string, number>} */ (new Map())
-
   constructor(/** @type {number} */ number) {
     this.tree = join(root, `build-mutation/${number}/tree`)
     this.build = join(root, `build-mutation/${number}/native`)
@@ -119,7 +119,7 @@ class Copy {
     const { status, said } = await run('cmake', [
       ...['-S', this.tree, '-B', this.build, '--log-level=WARNING'],
       ...['-DDRIVERMON_TESTS=ON', '-DDRIVERMON_SANITIZE=address'],
-      ...['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_CXX_FLAGS_DEBUG=-O1'],
+      ...['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_CXX_FLAGS_DEBUG=-O0'],
     ])
     return status === 0 ? null : said
   }
@@ -134,14 +134,10 @@ class Copy {
     return (await run(this.tests, ['--list-test-cases', '--no-colors'])).said.split('\n')
   }
 
-  /** How the test ended: null when it passed. */
+  /** How the test ended: null when it passed. A mutant that hangs is as dead as one that crashes. */
   async failureOf(/** @type {string} */ test) {
-    const known = this.#tookMs.get(test)
-    const begin = Date.now()
-    // A mutant that hangs is as dead as one that crashes.
-    const timeoutMs = known === undefined ? 300_000 : 30_000 + 20 * known
+    const timeoutMs = 60_000 + 20 * (tookMs.get(test) ?? 60_000)
     const { status, signal, said } = await run(this.tests, [`--test-case=${patternOf(test)}`], timeoutMs)
-    this.#tookMs.set(test, known ?? Date.now() - begin)
     if (status === 0) return null
     const ending = signal === 'SIGKILL' ? 'does not end' : `ends with ${signal ?? status}`
     // Addresses differ from run to run.
@@ -157,9 +153,6 @@ class Copy {
       const path = join(this.tree, file)
       return { path, edits, source: readFileSync(path, 'utf8') }
     })
-    // With no rule broken it must be green: else it would be red for nothing.
-    const before = this.#tookMs.has(rule.test) ? null : await this.failureOf(rule.test)
-    if (before !== null) return { red: false, how: `is red with no rule broken: ${before}` }
     for (const { path, edits, source } of sources) {
       writeFileSync(
         path,
@@ -174,11 +167,6 @@ class Copy {
     } finally {
       for (const { path, source } of sources) writeFileSync(path, source)
     }
-  }
-
-  /** The tree is whole again, and the next test without a broken rule is to run on that. */
-  async restore(/** @type {Rule} */ next) {
-    return this.#tookMs.has(next.test) ? null : await this.compile()
   }
 }
 
@@ -202,15 +190,24 @@ for (const copy of copies) {
 const known = (await copies[0]?.names()) ?? []
 for (const { test } of chosen) if (!known.includes(test)) throw new Error(`There is no test case "${test}"`)
 
+// With no rule broken each test must be green: else it would be red for nothing.
+for (const test of new Set(chosen.map((rule) => rule.test))) {
+  const begin = Date.now()
+  const failure = await copies[0]?.failureOf(test)
+  if (failure) throw new Error(`"${test}" is red with no rule broken: ${failure}`)
+  tookMs.set(test, Date.now() - begin)
+}
+
 /** @type {Map<Rule, Verdict>} */
 const verdicts = new Map()
-// Rules of one test stay together: it is tried unbroken once in each copy.
-const waiting = chosen.toSorted((a, b) => a.test.localeCompare(b.test))
+// Rules of one file stay together: what is compiled for one is what was restored after the one before.
+const waiting = chosen.toSorted((a, b) => a.file.localeCompare(b.file))
 await Promise.all(
-  copies.map(async (copy) => {
-    for (let rule = waiting.shift(); rule !== undefined; rule = waiting.shift()) {
-      const errors = await copy.restore(rule)
-      const verdict = errors === null ? await copy.tryRule(rule) : { red: false, how: errors }
+  copies.map(async (copy, i) => {
+    // From both ends, so that the copies work on different files.
+    const next = () => (i % 2 === 0 ? waiting.shift() : waiting.pop())
+    for (let rule = next(); rule !== undefined; rule = next()) {
+      const verdict = await copy.tryRule(rule)
       verdicts.set(rule, verdict)
       process.stdout.write(
         `${verdict.red ? 'red  ' : 'GREEN'} ${rule.rule}\n      ${rule.test}: ${verdict.how}\n`,

@@ -25,6 +25,13 @@ std::vector<uint8_t> Payload(const std::vector<uint8_t>& stream, size_t at, size
     return {stream.begin() + static_cast<ptrdiff_t>(at), stream.begin() + static_cast<ptrdiff_t>(at + bytes)};
 }
 
+std::u16string Name(const std::vector<uint8_t>& stream, size_t at, size_t bytes, size_t recordEnd) {
+    const auto name = Payload(stream, at, bytes, recordEnd);
+    std::u16string text(name.size() / 2, u'\0');
+    if (!name.empty()) std::memcpy(text.data(), name.data(), name.size());
+    return text;
+}
+
 // Records that never were written.
 uint64_t ToldBy(const LossRecord& loss) {
     uint64_t records = loss.others;
@@ -76,10 +83,14 @@ Captured Parse(const std::vector<uint8_t>& stream) {
             }
             case kRecordProcess: {
                 const auto process = Read<ProcessRecord>(stream, at);
-                const auto name = Payload(stream, at + sizeof(process), process.nameLength, end);
-                std::u16string text(name.size() / 2, u'\0');
-                if (!name.empty()) std::memcpy(text.data(), name.data(), name.size());
-                captured.processes.push_back({process, text});
+                captured.processes.push_back(
+                    {process, Name(stream, at + sizeof(process), process.nameLength, end)});
+                break;
+            }
+            case kRecordDriverHooked:
+            case kRecordDriverUnhooked: {
+                const auto driver = Read<DriverRecord>(stream, at);
+                captured.hooks.push_back({driver, Name(stream, at + sizeof(driver), driver.nameLength, end)});
                 break;
             }
             case kRecordLoss: {
@@ -138,7 +149,7 @@ uint64_t Totals::Sum(uint64_t FunctionCounters::*field) const {
     return sum;
 }
 
-CaptureSession::CaptureSession(sim::Machine& machine) {
+CaptureSession::CaptureSession(sim::Machine& machine, OwnRequests own) {
     sim::Status status;
     handle_ = machine.Open(DRIVERMON_USER_PATH, &status);
     REQUIRE(handle_);
@@ -149,6 +160,7 @@ CaptureSession::CaptureSession(sim::Machine& machine) {
     REQUIRE(returned == sizeof(reply));
     REQUIRE(reply.accepted == 1);
     CHECK(reply.kernel == kKernelSimulated);
+    if (own == OwnRequests::kAsTheDriverHasIt) return;
     Predicates predicates{};
     predicates.flags = kPredicateOwnProcesses;
     REQUIRE(SetPredicates(predicates) == 0);

@@ -28,11 +28,17 @@ struct ProcessSeen {
     std::u16string name;
 };
 
+struct HookSeen {
+    DriverRecord record;
+    std::u16string name;
+};
+
 struct Captured {
     std::map<uint64_t, Request> requests;  // by id
     std::vector<uint64_t> order;           // ids in the order of their start records
     uint64_t lostStarts = 0, lostEnds = 0;
     std::vector<ProcessSeen> processes;
+    std::vector<HookSeen> hooks;  // hooked and unhooked
 
     // Requests as they are counted: a fast-I/O call that fell through is none.
     uint64_t Arrivals() const;
@@ -52,11 +58,12 @@ constexpr StartRequest kDefaultStart{1u << 20, 4096, 4096, 0};
 
 class CaptureSession {
  public:
-    // Opens the driver and says hello.
-    explicit CaptureSession(sim::Machine& machine);
+    // Opens the driver and says hello. Nearly every test wants its own requests recorded.
+    enum class OwnRequests { kRecorded, kAsTheDriverHasIt };
+    explicit CaptureSession(sim::Machine& machine, OwnRequests own = OwnRequests::kRecorded);
     ~CaptureSession();
 
-    // Sets them as they are; from its construction a session records its own process, too: the tests' own requests.
+    // Sets them as they are.
     sim::Status SetPredicates(const Predicates& predicates);
     sim::Status Start(const StartRequest& request = kDefaultStart);
     sim::Status AddDriver(const std::u16string& name, AddDriverReply* reply = nullptr);

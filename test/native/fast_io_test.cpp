@@ -302,19 +302,25 @@ TEST_CASE("beneath a filter nobody knows whether an IRP continues a call") {
     ScriptedDriver filter(u"Filter");
     filter.AttachTo(fast.driver);
     filter.HaveFastIo();
-    bool passesOn = true;
+    bool passesOn = true, copies = false;
     filter.onFastControl = [&](PFILE_OBJECT) { return passesOn && fast.CallFastOnly(); };
     filter.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
-        IoSkipCurrentIrpStackLocation(irp);
+        if (copies) {
+            IoCopyCurrentIrpStackLocationToNext(irp);
+        } else {
+            IoSkipCurrentIrpStackLocation(irp);
+        }
         return IoCallDriver(filter.lower(), irp);
     };
     auto file = fast.Open();
+    fast.Call(4, file.get());
+    copies = true;
     fast.Call(4, file.get());
     passesOn = false;
     fast.Call(4, file.get());
     file.reset();
     const auto irps = Irps(fast.Finish());
-    REQUIRE(irps.size() == 2);
+    REQUIRE(irps.size() == 3);
     for (const RequestStart& irp : irps) CHECK(irp.continues == 0);
 }
 

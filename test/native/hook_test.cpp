@@ -28,6 +28,16 @@ bool MayUnload() {
     return __atomic_load_n(&sim::ReferenceDriver(kOurs)->DriverUnload, __ATOMIC_ACQUIRE) != nullptr;
 }
 
+// Long enough for several looks at whether it may go.
+void Rest() {
+    KTIMER timer;
+    KeInitializeTimer(&timer);
+    LARGE_INTEGER due;
+    due.QuadPart = -500'000;
+    KeSetTimer(&timer, due, nullptr);
+    KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, nullptr);
+}
+
 // The test machine's setting, for the life of a test.
 struct AllowUnload {
     AllowUnload() { sim::SetServiceValue(kService, u"AllowUnload", 1); }
@@ -192,6 +202,7 @@ TEST_CASE("our own driver stays once it has hooked something") {
         REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
         CHECK_FALSE(MayUnload());
     }
+    Rest();
     CHECK_FALSE(MayUnload());
     CHECK(sim::UnloadDriver(kOurs) == STATUS_INVALID_DEVICE_REQUEST);
 }
@@ -208,15 +219,6 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
         pended = irp;
         return STATUS_PENDING;
     };
-    // Long enough for several looks.
-    const auto rests = [] {
-        KTIMER timer;
-        KeInitializeTimer(&timer);
-        LARGE_INTEGER due;
-        due.QuadPart = -500'000;
-        KeSetTimer(&timer, due, nullptr);
-        KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, nullptr);
-    };
     sim::Status status;
     auto handle = machine->Open(driver.path(), &status);
     REQUIRE(handle);
@@ -225,15 +227,37 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
         CaptureSession session(*machine);
         REQUIRE(session.Start() == STATUS_SUCCESS);
         REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
-        rests();
+        Rest();
         CHECK_FALSE(MayUnload());  // hooked
         waiting = handle->BeginControl(kCode, nullptr, 0, nullptr, 0);
         session.Die();
     }
-    rests();
+    Rest();
     CHECK_FALSE(MayUnload());  // in flight
     Complete(pended, STATUS_SUCCESS);
     REQUIRE(waiting->Wait(sim::kForever));
+    while (!MayUnload()) std::this_thread::yield();
+
+    // One of two hooks gone is not enough, nor is the other while its driver's unload routine still runs in our thunk.
+    {
+        auto other = std::make_unique<ScriptedDriver>(u"Other");
+        bool duringUnload = true;
+        CaptureSession session(*machine);
+        AddDriverReply added{};
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(other->name()) == STATUS_SUCCESS);
+        REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+        Rest();
+        CHECK_FALSE(MayUnload());
+        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+        other->onUnload = [&] {
+            CHECK(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+            Rest();
+            duringUnload = MayUnload();
+        };
+        other.reset();
+        CHECK_FALSE(duringUnload);
+    }
     while (!MayUnload()) std::this_thread::yield();
 
     // Hooked again it stays again, while somebody is chained on top of it as well.
@@ -248,7 +272,7 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
         RemoveDriverReply removed{};
         REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
         CHECK(removed.chainedFunctions == 1u << IRP_MJ_DEVICE_CONTROL);
-        rests();
+        Rest();
         CHECK_FALSE(MayUnload());
         entry = thunk;
         REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
@@ -256,6 +280,20 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
     while (!MayUnload()) std::this_thread::yield();
     CHECK(sim::UnloadDriver(kOurs) == STATUS_SUCCESS);
     CHECK_FALSE(machine->Open(DRIVERMON_USER_PATH, &status));
+}
+
+TEST_CASE("AllowUnload: not before the rest has passed") {
+    AllowUnload allowed;
+    sim::MachineOptions options;
+    options.slotRestMs = 3'600'000;
+    auto machine = sim::Machine::Boot(options);
+    ScriptedDriver driver(u"Resting");
+    {
+        CaptureSession session(*machine);
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    }
+    Rest();
+    CHECK_FALSE(MayUnload());
 }
 
 }  // namespace drivermon::test

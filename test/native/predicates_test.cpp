@@ -5,9 +5,8 @@
 #include <cstring>
 #include <thread>
 
-#include "capture_session.h"
 #include "core/platform.h"
-#include "scripted_driver.h"
+#include "scene.h"
 #include "sim/memory.h"
 #include "sim/process.h"
 #include "targets/afd_protocol.h"
@@ -345,6 +344,19 @@ TEST_CASE("more held input than there are blocks: records without it, counted") 
     CHECK(captured.requests.size() == kHeld);
 }
 
+TEST_CASE("held starts are given back: none in a long row goes without its input") {
+    auto machine = sim::Machine::Boot();
+    Subject subject(*machine);
+    REQUIRE(subject.session.SetPredicates(ErrorsOnly()) == STATUS_SUCCESS);
+    REQUIRE(subject.session.Start({1u << 22, 64, 64, 0}) == STATUS_SUCCESS);
+    constexpr uint32_t kMoreThanThereAreBlocks = kNtPlatform.requestCapacity / 16 + 10;
+    for (uint32_t i = 0; i < kMoreThanThereAreBlocks; i++) subject.Send(i % 2 ? kFailure : STATUS_SUCCESS, kCode, 3);
+    const Captured captured = subject.Finish(kMoreThanThereAreBlocks);
+    CHECK(subject.reply.heldInputTruncated == 0);
+    CHECK(captured.requests.size() == kMoreThanThereAreBlocks / 2);
+    for (const auto& [id, request] : captured.requests) CHECK(request.input.size() == 3);
+}
+
 TEST_CASE("no memory for held starts: the predicates stay as they were") {
     auto machine = sim::Machine::Boot();
     Subject subject(*machine);
@@ -381,27 +393,142 @@ TEST_CASE("the client's own requests are counted, and left out of the records un
     sim::ExitProcess(other.get());
 }
 
+TEST_CASE("a request belongs to its requestor, where one is known: a lower layer may run in anybody's process") {
+    auto machine = sim::Machine::Boot();
+    Subject subject(*machine);
+    auto other = sim::CreateProcess(u"other.exe", 4);
+    PETHREAD ours = sim::CurrentThread();
+    const uint32_t own = ours->process->id;
+    sim::RunAs as(other.get(), 0);
+    PETHREAD others = sim::CurrentThread();
+    struct Case {
+        const char* what;
+        void (*set)(Predicates&, uint32_t own);
+        bool oursIsRecorded, othersIsRecorded, nobodysIsRecorded;
+    };
+    const Case cases[] = {
+        {"own requests left out", [](Predicates& p, uint32_t) { p.flags = 0; }, false, true, true},
+        {"own requests left out beside another predicate",
+         [](Predicates& p, uint32_t) {
+             p.flags = 0;
+             p.sampleEvery = 1;
+         },
+         false, true, true},
+        {"only the client's process",
+         [](Predicates& p, uint32_t id) {
+             p.processMode = kPredicateOnly;
+             p.processCount = 1;
+             p.processes[0] = id;
+         },
+         true, false, false},
+    };
+    for (const Case& each : cases) {
+        CAPTURE(std::string(each.what));
+        Predicates predicates = Everything();
+        each.set(predicates, own);
+        REQUIRE(subject.session.SetPredicates(predicates) == STATUS_SUCCESS);
+        REQUIRE(subject.session.Start() == STATUS_SUCCESS);
+        // All three arrive in the other's process, as if a worker of its had sent them on.
+        ULONG code = kCode;
+        for (PETHREAD requestor : {ours, others, PETHREAD{}}) {
+            OwnRequest request(subject.driver, IRP_MJ_DEVICE_CONTROL);
+            request.SetControl(code++, 0, 0);
+            request.irp->Tail.Overlay.Thread = requestor;
+            CHECK(request.Send() == STATUS_SUCCESS);
+        }
+        const Captured captured = subject.Finish(3);
+        CHECK(captured.WithCode(kCode).size() == (each.oursIsRecorded ? 1 : 0));
+        CHECK(captured.WithCode(kCode + 1).size() == (each.othersIsRecorded ? 1 : 0));
+        CHECK(captured.WithCode(kCode + 2).size() == (each.nobodysIsRecorded ? 1 : 0));
+    }
+    sim::ExitProcess(other.get());
+}
+
+TEST_CASE("a request without a control code passes a predicate about codes") {
+    auto machine = sim::Machine::Boot();
+    Subject subject(*machine);
+    Predicates predicates = Everything();
+    predicates.codeMode = kPredicateOnly;
+    predicates.codeCount = 1;
+    predicates.codes[0] = kOther;
+    REQUIRE(subject.session.SetPredicates(predicates) == STATUS_SUCCESS);
+    REQUIRE(subject.session.Start() == STATUS_SUCCESS);
+    subject.Send();
+    sim::Status status;
+    REQUIRE(machine->Open(subject.driver.path(), &status));
+    const Captured captured = subject.Finish(4);
+    CHECK(captured.WithCode(kCode).empty());
+    CHECK(captured.WithMajor(IRP_MJ_CREATE).size() == 1);
+    CHECK(captured.WithMajor(IRP_MJ_CLOSE).size() == 1);
+}
+
+TEST_CASE("fast-I/O routines have predicates of their own, and their codes are codes") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Fast");
+    FAST_IO_DISPATCH table{};
+    table.SizeOfFastIoDispatch = sizeof(table);
+    table.FastIoDeviceControl = [](PFILE_OBJECT, BOOLEAN, PVOID, ULONG, PVOID, ULONG, ULONG, PIO_STATUS_BLOCK result,
+                                   PDEVICE_OBJECT) -> BOOLEAN {
+        *result = {{STATUS_SUCCESS}, 0};
+        return TRUE;
+    };
+    driver.object()->FastIoDispatch = &table;
+    CaptureSession session(*machine);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    sim::Status status;
+    auto handle = machine->Open(driver.path(), &status);
+    REQUIRE(handle);
+    const auto recorded = [&](Predicates predicates) {
+        predicates.flags |= kPredicateOwnProcesses;
+        REQUIRE(session.SetPredicates(predicates) == STATUS_SUCCESS);
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_SUCCESS);
+        REQUIRE(session.Stop() == STATUS_SUCCESS);
+        CHECK(session.Counters().Sum(&FunctionCounters::arrivals) == 1);
+        return session.Finish().requests.size();
+    };
+    Predicates predicates{};
+    CHECK(recorded(predicates) == 1);
+    predicates.leftOutFunctions = 1ull << IRP_MJ_DEVICE_CONTROL;
+    CHECK(recorded(predicates) == 1);
+    predicates.leftOutFunctions = 1ull << (kMajorFunctionCount + kFastIoDeviceControl);
+    CHECK(recorded(predicates) == 0);
+    predicates.leftOutFunctions = 0;
+    predicates.codeMode = kPredicateAllBut;
+    predicates.codeCount = 1;
+    predicates.codes[0] = kCode;
+    CHECK(recorded(predicates) == 0);
+    handle.reset();
+    session.Die();
+    driver.object()->FastIoDispatch = nullptr;
+}
+
 TEST_CASE("predicates end with their session") {
     auto machine = sim::Machine::Boot();
     ScriptedDriver driver(u"Twice");
     auto other = sim::CreateProcess(u"other.exe", 4);
-    for (int round = 0; round < 2; round++) {
+    {
         CaptureSession session(*machine);
-        if (round == 0) {
-            Predicates none{};
-            none.leftOutFunctions = (1ull << kFunctionCount) - 1;
-            REQUIRE(session.SetPredicates(none) == STATUS_SUCCESS);
-        }
-        REQUIRE(session.Start() == STATUS_SUCCESS);
+        Predicates none{};
+        none.leftOutFunctions = (1ull << kFunctionCount) - 1;
+        REQUIRE(session.SetPredicates(none) == STATUS_SUCCESS);
         REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
-        sim::Status status;
-        auto handle = machine->Open(driver.path(), &status);
-        REQUIRE(handle);
-        CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_SUCCESS);
-        handle.reset();
-        REQUIRE(session.Stop() == STATUS_SUCCESS);
-        CHECK(session.Finish().WithCode(kCode).size() == static_cast<size_t>(round));
+        session.Die();
     }
+    // The next client sets none of its own: it gets every request but those of its own process.
+    CaptureSession session(*machine, CaptureSession::OwnRequests::kAsTheDriverHasIt);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    {
+        sim::RunAs as(other.get(), 0);
+        OwnRequest request(driver, IRP_MJ_DEVICE_CONTROL);
+        request.SetControl(kCode, 0, 0);
+        CHECK(request.Send() == STATUS_SUCCESS);
+    }
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    CHECK(session.Counters().reply.filteredStarts == 0);
+    CHECK(session.Finish().WithCode(kCode).size() == 1);
+    session.Die();
     sim::ExitProcess(other.get());
 }
 

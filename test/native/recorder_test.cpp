@@ -36,8 +36,8 @@ struct Rings {
         record.header.timestamp = timestamp;
         record.payloadLength = static_cast<uint32_t>(payload.size());
         const Bytes piece{payload.data(), record.payloadLength};
-        return recorder.Write(recorder.shard(processor), &record.header, sizeof(record), &piece, 1, PASSIVE_LEVEL,
-                              Offered::kEnd);
+        return recorder.Write(recorder.shard(processor), &record.header, sizeof(record), &piece,
+                              payload.empty() ? 0 : 1, PASSIVE_LEVEL, Offered::kEnd);
     }
     std::vector<uint8_t> Take(bool quiet) {
         std::vector<uint8_t> out(kMinDataBytes);

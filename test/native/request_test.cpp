@@ -174,6 +174,8 @@ TEST_CASE("the bytes of every transfer method") {
         Bytes both = input;
         both.insert(both.end(), second.begin(), second.end());
         CHECK(request.input == both);
+        CHECK(request.output.empty());
+        CHECK(request.end->payloadTotal == 0);
     }
     SUBCASE("OUT_DIRECT: the output lies behind an MDL") {
         Bytes output(10);

@@ -2,61 +2,20 @@
 // their request, buffers that change hands, lengths that lie, another hook on top, memory that must not be written.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "capture_session.h"
-#include "protocol/layout.h"
-#include "scripted_driver.h"
+#include "scene.h"
 #include "sim/driver_loader.h"
-#include "targets/afd_protocol.h"
 #include "targets/echo_protocol.h"
 
 namespace drivermon::test {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-
-// A machine that captures one scripted driver, and requests that a driver makes itself: they may carry a routine, and
-// any buffer.
-struct Scene {
-    explicit Scene(const StartRequest& start = kDefaultStart) {
-        REQUIRE(session.Start(start) == STATUS_SUCCESS);
-        REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
-    }
-    // Everything captured, once nothing is on its way.
-    Captured Finish() {
-        REQUIRE(session.Stop() == STATUS_SUCCESS);
-        return session.Finish();
-    }
-    Request TheOne() {
-        const std::vector<Request> requests = Finish().WithCode(kCode);
-        REQUIRE(requests.size() == 1);
-        REQUIRE(requests[0].end);
-        return requests[0];
-    }
-
-    std::unique_ptr<sim::Machine> machine = sim::Machine::Boot();
-    ScriptedDriver driver{u"Watched"};
-    CaptureSession session{*machine};
-    AddDriverReply added{};
-};
-
-// A routine that counts, and either stops the completion (its request is the test's) or lets it go on.
-struct Calls {
-    std::vector<PIRP> irps;
-    NTSTATUS answer = STATUS_MORE_PROCESSING_REQUIRED;
-
-    static NTSTATUS Routine(PDEVICE_OBJECT, PIRP irp, PVOID context) {
-        auto* calls = static_cast<Calls*>(context);
-        calls->irps.push_back(irp);
-        return calls->answer;
-    }
-    void SetOn(PIRP irp) { IoSetCompletionRoutine(irp, Routine, this, TRUE, TRUE, TRUE); }
-};
 
 // A request of a driver's own with a byte-for-byte copy of `location`, completion fields and all, on its way to
 // `device` when Send is called. Its own top location frees nothing: the test does.
@@ -157,6 +116,7 @@ TEST_CASE("a context that holds a caller's routine is never given back: a copy o
     CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_SUCCESS);
     CHECK(replaced.irps == std::vector{irp});
     CHECK(TheListed(scene.session).outstanding == 1);
+    CHECK(scene.session.InFlight().empty());  // it has ended
 
     // The copy calls the caller's routine, as it would have without us.
     copy->SendTo(elsewhere.device());
@@ -441,26 +401,6 @@ TEST_CASE("a record that no ring could hold is counted, and stalls nothing") {
 
 // ---- Control ---------------------------------------------------------------------------------------------------
 
-TEST_CASE("a call whose input lacks its last byte is refused for that, though its bytes are right") {
-    auto machine = sim::Machine::Boot();
-    CaptureSession session(*machine);
-    Bytes output(4096);
-    const auto send = [&](uint32_t code, const auto& request, uint32_t missing) {
-        return session.handle().Control(code, &request, sizeof(request) - missing, output.data(),
-                                        static_cast<uint32_t>(output.size()), nullptr);
-    };
-    const HelloRequest hello{kAbiVersion, kLayoutHash};
-    const AddDriverRequest add{0, 2};
-    const RemoveDriverRequest remove{1, 0};
-    CHECK(send(kControlHello, hello, 1) == STATUS_INFO_LENGTH_MISMATCH);
-    CHECK(send(kControlHello, hello, 0) == STATUS_SUCCESS);
-    CHECK(send(kControlStart, kDefaultStart, 1) == STATUS_INFO_LENGTH_MISMATCH);
-    CHECK(send(kControlStart, kDefaultStart, 0) == STATUS_SUCCESS);
-    CHECK(send(kControlAddDriver, add, 1) == STATUS_INFO_LENGTH_MISMATCH);
-    CHECK(send(kControlRemoveDriver, remove, 1) == STATUS_INFO_LENGTH_MISMATCH);
-    CHECK(send(kControlRemoveDriver, remove, 0) == STATUS_NOT_FOUND);
-}
-
 TEST_CASE("a waiting GetData is woken by a record, without any other call") {
     Scene scene;
     Bytes data(kMinDataBytes);
@@ -530,30 +470,6 @@ TEST_CASE("the first hook takes our own unload routine away, and an absent one o
     driver.object()->DriverUnload = unload;
 }
 
-TEST_CASE("a fast-I/O table is never written: it may lie in read-only memory") {
-    static const FAST_IO_DISPATCH readOnly = [] {
-        FAST_IO_DISPATCH table{};
-        table.SizeOfFastIoDispatch = sizeof(table);
-        table.FastIoDeviceControl = [](auto...) -> BOOLEAN { return FALSE; };
-        return table;
-    }();
-    const FAST_IO_DISPATCH before = readOnly;
-    auto machine = sim::Machine::Boot();
-    CaptureSession session(*machine);
-    ScriptedDriver driver(u"Constant");
-    driver.object()->FastIoDispatch = const_cast<PFAST_IO_DISPATCH>(&readOnly);
-    REQUIRE(session.Start() == STATUS_SUCCESS);
-    AddDriverReply added{};
-    REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
-    CHECK(added.fastIo == 1u << kFastIoDeviceControl);
-    CHECK((driver.object()->FastIoDispatch != &readOnly));
-    CHECK(std::memcmp(&readOnly, &before, sizeof(before)) == 0);
-    CHECK(SendOne(*machine, driver) == STATUS_SUCCESS);
-    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
-    CHECK((driver.object()->FastIoDispatch == &readOnly));
-    driver.object()->FastIoDispatch = nullptr;
-}
-
 TEST_CASE("names are not cut: two drivers that differ in their last letter are two") {
     const std::u16string stem(200, u'n');
     auto machine = sim::Machine::Boot();
@@ -564,27 +480,6 @@ TEST_CASE("names are not cut: two drivers that differ in their last letter are t
     REQUIRE(session.AddDriver(two.name(), &second) == STATUS_SUCCESS);
     CHECK(first.driverObject == reinterpret_cast<uint64_t>(one.object()));
     CHECK(second.driverObject == reinterpret_cast<uint64_t>(two.object()));
-}
-
-TEST_CASE("every slot can be in use; one driver more is refused, and a slot that was freed rests first") {
-    auto machine = sim::Machine::Boot();
-    CaptureSession session(*machine);
-    std::vector<std::unique_ptr<ScriptedDriver>> drivers;
-    std::vector<AddDriverReply> added(kMaxHookedDrivers);
-    for (uint32_t i = 0; i <= kMaxHookedDrivers; i++) {
-        const std::string number = std::to_string(i);
-        drivers.push_back(std::make_unique<ScriptedDriver>(u"Many" + std::u16string(number.begin(), number.end())));
-    }
-    for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
-        REQUIRE(session.AddDriver(drivers[i]->name(), &added[i]) == STATUS_SUCCESS);
-    }
-    const std::u16string more = drivers.back()->name();
-    CHECK(session.AddDriver(more) == STATUS_INSUFFICIENT_RESOURCES);
-    REQUIRE(session.RemoveDriver(added[0].driverId) == STATUS_SUCCESS);
-    // Late callers of its thunks must still find the originals they came for.
-    CHECK(session.AddDriver(more) == STATUS_INSUFFICIENT_RESOURCES);
-    // The same driver with the same routines may have it back at once.
-    CHECK(session.AddDriver(drivers[0]->name()) == STATUS_SUCCESS);
 }
 
 }  // namespace drivermon::test

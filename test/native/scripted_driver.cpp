@@ -78,6 +78,7 @@ BOOLEAN ScriptedDriver::FastControl(PFILE_OBJECT file, BOOLEAN, PVOID, ULONG, PV
 }
 
 void ScriptedDriver::Unload(PDRIVER_OBJECT driver) {
+    if (const auto& onUnload = Of(driver->DeviceObject)->onUnload) onUnload();
     std::u16string linkName = u"\\??\\" + Of(driver->DeviceObject)->name_;
     UNICODE_STRING link = View(linkName);
     IoDeleteSymbolicLink(&link);

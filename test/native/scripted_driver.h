@@ -29,6 +29,10 @@ class ScriptedDriver {
     // FastIoDeviceControl, once it has one: whether it handles the call. By default it does not.
     void HaveFastIo();
     std::function<bool(PFILE_OBJECT)> onFastControl;
+    // Another function that onControl answers, too.
+    void Serve(UCHAR major) { object()->MajorFunction[major] = Control; }
+    // Runs first when the driver unloads.
+    std::function<void()> onUnload;
 
  private:
     static NTSTATUS Entry(PDRIVER_OBJECT driver, PUNICODE_STRING);

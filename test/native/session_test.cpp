@@ -86,21 +86,6 @@ TEST_CASE("the driver has one owner") {
     CHECK(machine->Open(DRIVERMON_USER_PATH, &status));
 }
 
-TEST_CASE("another version is told who it speaks to, and gets nothing else") {
-    auto machine = sim::Machine::Boot();
-    sim::Status status;
-    auto handle = machine->Open(DRIVERMON_USER_PATH, &status);
-    REQUIRE(handle);
-    const StartRequest start = kDefaultStart;
-    CHECK(handle->Control(kControlStart, &start, sizeof(start), nullptr, 0, nullptr) < 0);  // no Hello yet
-    const HelloRequest other{kAbiVersion + 1, kLayoutHash};
-    HelloReply reply{};
-    CHECK(handle->Control(kControlHello, &other, sizeof(other), &reply, sizeof(reply), nullptr) == STATUS_SUCCESS);
-    CHECK(reply.accepted == 0);
-    CHECK(reply.abiVersion == kAbiVersion);
-    CHECK(handle->Control(kControlStart, &start, sizeof(start), nullptr, 0, nullptr) < 0);
-}
-
 TEST_CASE("controls with wrong lengths, values or at the wrong time are refused") {
     auto machine = sim::Machine::Boot();
     CaptureSession session(*machine);
