@@ -1,5 +1,5 @@
 // bench.ts: `npm run bench`: runs each bench in a process of its own, so that none inherits another's heap or compiled
-// code, and prints every figure beside its yardsticks.
+// code, prints every figure beside its yardsticks as it comes, and all of them in one table at the end.
 
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
 import { benchQuiet } from './quiet.ts'
-import { printFigures } from './table.ts'
+import { printFigures, printTable } from './table.ts'
 import { benchUi } from './ui.ts'
 import { benchUiMemory } from './ui-memory.ts'
 import { benchWholePath } from './whole-path.ts'
@@ -88,5 +88,6 @@ function runAll(names: readonly string[]): void {
     results[name] = JSON.parse(stdout) as Figure[]
     process.stdout.write(`\n${name}\n${printFigures(results[name])}`)
   }
+  process.stdout.write(`\n${printTable(Object.values(results).flat())}`)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
 }

@@ -2,9 +2,10 @@
 //
 //   slots      the product's own pump, on a source that has its batches ready
 //   external   each batch as an ArrayBuffer over native memory, one call per batch
-//   calls      one call per record, with an object of ten fields
+//   copied     each batch copied into an ArrayBuffer of JavaScript's, one call per batch
+//   calls      one call per record, with ten numbers
 //
-// Each sends the same batches `times` over, and then calls once more with null.
+// Each sends the same batches `times` over, and then calls once more with nothing.
 #include <napi.h>
 
 #include <cstring>
@@ -109,7 +110,7 @@ void RunThread(const Napi::CallbackInfo& info, size_t queue, Send send) {
         for (uint32_t i = 0; i < times; i++) {
             for (const auto& batch : batches) send(call, batch);
         }
-        call.BlockingCall([](Napi::Env env, Napi::Function function) { function.Call({env.Null()}); });
+        call.BlockingCall([](Napi::Env, Napi::Function function) { function.Call(std::initializer_list<napi_value>{}); });
         call.Release();
     }).detach();
 }
@@ -125,35 +126,39 @@ void StartExternal(const Napi::CallbackInfo& info) {
     });
 }
 
-Napi::Object ToObject(Napi::Env env, const std::byte* record) {
-    RecordHeader header;
-    std::memcpy(&header, record, sizeof(header));
-    auto object = Napi::Object::New(env);
-    const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
-    set("type", header.type);
-    set("processor", header.processor);
-    set("sequence", header.sequence);
-    set("timestamp", static_cast<double>(header.timestamp));
+void StartCopied(const Napi::CallbackInfo& info) {
+    RunThread(info, 64, [](Napi::ThreadSafeFunction& call, const std::vector<std::byte>& batch) {
+        auto* copy = new std::vector<std::byte>(batch);
+        call.BlockingCall(copy, [](Napi::Env env, Napi::Function function, std::vector<std::byte>* bytes) {
+            auto buffer = Napi::ArrayBuffer::New(env, bytes->size());
+            std::memcpy(buffer.Data(), bytes->data(), bytes->size());
+            delete bytes;
+            function.Call({buffer});
+        });
+    });
+}
+
+// Room for either; the larger one's size, as it is sent.
+union AnyRecord {
+    RequestStart start;
+    RequestEnd end;
+};
+
+void CallWith(Napi::Env env, Napi::Function function, AnyRecord* record) {
+    const RecordHeader& header = record->start.header;
+    const auto number = [&](double value) -> napi_value { return Napi::Number::New(env, value); };
+    const auto call = [&](const auto& request, double first, double second) {
+        function.Call({number(header.type), number(header.processor), number(header.sequence),
+                       number(static_cast<double>(header.timestamp)), number(static_cast<double>(request.requestId)),
+                       number(request.processId), number(request.threadId), number(request.major), number(first),
+                       number(second)});
+    };
     if (header.type == kRecordRequestStart) {
-        RequestStart start;
-        std::memcpy(&start, record, sizeof(start));
-        set("requestId", static_cast<double>(start.requestId));
-        set("processId", start.processId);
-        set("threadId", start.threadId);
-        set("major", start.major);
-        set("first", start.code);
-        set("second", start.inputLength);
+        call(record->start, record->start.code, record->start.inputLength);
     } else {
-        RequestEnd end;
-        std::memcpy(&end, record, sizeof(end));
-        set("requestId", static_cast<double>(end.requestId));
-        set("processId", end.processId);
-        set("threadId", end.threadId);
-        set("major", end.major);
-        set("first", end.status);
-        set("second", static_cast<double>(end.information));
+        call(record->end, static_cast<uint32_t>(record->end.status), static_cast<double>(record->end.information));
     }
-    return object;
+    delete record;
 }
 
 void StartCalls(const Napi::CallbackInfo& info) {
@@ -161,11 +166,9 @@ void StartCalls(const Napi::CallbackInfo& info) {
         for (size_t at = 0; at < batch.size();) {
             RecordHeader header;
             std::memcpy(&header, &batch[at], sizeof(header));
-            auto* record = new std::vector<std::byte>(&batch[at], &batch[at] + header.size);
-            call.BlockingCall(record, [](Napi::Env env, Napi::Function function, std::vector<std::byte>* bytes) {
-                function.Call({ToObject(env, bytes->data())});
-                delete bytes;
-            });
+            auto* record = new AnyRecord;
+            std::memcpy(record, &batch[at], header.size < sizeof(AnyRecord) ? header.size : sizeof(AnyRecord));
+            call.BlockingCall(record, CallWith);
             at += header.size;
         }
     });
@@ -177,6 +180,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     exports.Set("ended", Napi::Function::New(env, SlotsEnded));
     exports.Set("endSlots", Napi::Function::New(env, EndSlots));
     exports.Set("external", Napi::Function::New(env, StartExternal));
+    exports.Set("copied", Napi::Function::New(env, StartCopied));
     exports.Set("calls", Napi::Function::New(env, StartCalls));
     return exports;
 }

@@ -1,4 +1,5 @@
-// table.ts: figures as people read them: what we want, what we have, and how that compares.
+// table.ts: figures as people read them: each with its yardsticks and what is to be said about it, and all of them in
+// one table with a line each.
 
 import { type Figure, factor } from './figure.ts'
 
@@ -16,6 +17,25 @@ export function printFigures(figures: readonly Figure[]): string {
     if (figure.note) lines.push(`       ${figure.note}`)
   }
   return `${lines.join('\n')}\n`
+}
+
+/** A line per figure, beside its first yardstick. */
+export function printTable(figures: readonly Figure[]): string {
+  const rows = figures.map((figure) => {
+    const [beside] = figure.yardsticks
+    return [
+      verdict(figure),
+      figure.name,
+      `${number(figure.ours)} ${figure.unit}`,
+      figure.target ?? '',
+      beside ? `${comparison(factor(figure, beside))} ${beside.name} (${number(beside.value)})` : '',
+    ]
+  })
+  const table = [['', 'figure', 'ours', 'wanted', 'beside'], ...rows]
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)))
+  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  '))
+  const count = (met: boolean) => figures.filter((figure) => figure.met === met).length
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n\n${count(true)} targets met, ${count(false)} missed\n`
 }
 
 function verdict({ met }: Figure): string {
