@@ -73,7 +73,6 @@ NTSTATUS Recorder::Initialize(const Platform& platform) {
 
 void Recorder::Empty(Shard& shard, uint8_t* memory, uint32_t bytes) {
     shard.ring.Attach(memory, bytes);
-    shard.sequence = 0;
     shard.lossCounted = false;
     shard.lossWaits = false;
     shard.sampleTurn = 0;
@@ -134,7 +133,7 @@ LossReason Recorder::Write(Shard& shard, RecordHeader* record, uint32_t fixedByt
     record->size = size;
     record->irql = irql;
     record->processor = shard.index;
-    record->sequence = shard.sequence++;
+    record->sequence = static_cast<uint32_t>(shard.totals.offered.LoadRelaxed());
     shard.totals.offered.AddByOwner(1);
 
     Ring& ring = shard.ring;
@@ -188,7 +187,7 @@ void Recorder::WriteWaitingLoss(Shard& shard) {
     header.type = kRecordLoss;
     header.irql = PASSIVE_LEVEL;
     header.processor = shard.index;
-    header.sequence = shard.sequence;
+    header.sequence = static_cast<uint32_t>(shard.totals.offered.LoadRelaxed());
     header.driverId = 0;
     header.timestamp = NowTicks();
     RtlCopyMemory(at, &shard.loss, sizeof(LossRecord));

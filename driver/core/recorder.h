@@ -7,8 +7,8 @@
 //
 // The arithmetic, per processor and at rest:
 //   records offered = written + drops[kLossRingFull] + drops[kLossRecordTooLarge]     (starts, ends and others)
-//   sequence grows by one per record offered. A Loss record is not offered: it carries the sequence of the record
-//   that follows it, and takes no number.
+//   a record's sequence is the number of records offered before it. A Loss record is not offered: it carries the sequence
+//   of the record that follows it, and takes no number.
 // The other loss reasons tell of something missing in or after a record that is there.
 #pragma once
 
@@ -60,7 +60,6 @@ struct alignas(kCacheLine) Shard {
     KSPIN_LOCK lock;
     bool locked;  // sections take the lock
     uint16_t index;
-    uint32_t sequence;
     uint64_t requests;  // ids given out; never reset
     LossRecord loss;    // counts since the last Loss record that was written
     bool lossCounted;   // there are any
