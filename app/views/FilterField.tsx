@@ -94,7 +94,7 @@ export function FilterField() {
           aria-controls={COMPLETIONS_ID}
           aria-activedescendant={active >= 0 ? completionId(active) : undefined}
           aria-invalid={problem !== null}
-          aria-describedby={problem ? 'filter-problem' : undefined}
+          aria-describedby={problem && !completions ? 'filter-problem' : undefined}
           title="Filter (/ or Ctrl+F)"
           spellcheck={false}
           autocomplete="off"
@@ -132,7 +132,8 @@ export function FilterField() {
       )}
       {(problem || completions) && (
         <div class="filter-popup">
-          {problem && (
+          {/* Half a word is no mistake yet: what it can become is shown instead. */}
+          {problem && !completions && (
             <p class="filter-problem" id="filter-problem" role="alert">
               {problem.message}
             </p>

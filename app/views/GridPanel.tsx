@@ -148,7 +148,7 @@ function OlderRows() {
   return (
     <p class="older-rows" role="status">
       {formatCount(evicted)} older requests have left memory
-      <span class="dim"> · give it more with --memory; a recording keeps them all</span>
+      <span class="dim"> · more memory for rows keeps more of them, a capture file all</span>
     </p>
   )
 }

@@ -1,4 +1,4 @@
-// Menu.tsx: what is wanted rarely: theme, panels, columns, the list of keys.
+// Menu.tsx: what is wanted rarely: theme, panels, columns, memory, the list of keys.
 
 import type { Signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
@@ -97,6 +97,14 @@ export function Menu() {
             }}
           />
           <hr />
+          <Item
+            role="menuitem"
+            label="Memory for rows"
+            run={() => {
+              setOpen(false)
+              openDialog.value = 'memory'
+            }}
+          />
           <Item
             role="menuitem"
             label="Keyboard shortcuts"
