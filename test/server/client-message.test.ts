@@ -6,6 +6,7 @@ import { BadMessage, MAX_WINDOW_ROWS, parseClientMessage } from '../../src/serve
 
 const settings = {
   predicates: {
+    drivers: { mode: 'allBut', values: ['\\Driver\\disk'] },
     functions: { mode: 'any', values: [] },
     processes: { mode: 'only', values: [4, 1208] },
     codes: { mode: 'allBut', values: [0x12017] },
