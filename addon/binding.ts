@@ -70,7 +70,7 @@ export interface NativeSource {
 
 /** What native code does for the store. src/model/native-store.ts has the contract. */
 export interface NativeStore {
-  readonly scan: {
+  readonly loops: {
     codes(
       codes: Uint16Array,
       first: number,
@@ -87,6 +87,7 @@ export interface NativeStore {
       bits: Uint32Array,
       combine: 0 | 1 | 2,
     ): void
+    sort(keys: Uint32Array, rows: Uint16Array): void
   }
   ingest(
     records: Uint32Array,

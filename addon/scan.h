@@ -1,6 +1,6 @@
 // scan.h: the innermost loops of filtering, natively: a column goes in, a bit per row comes out.
 //
-// What src/model/scan.ts does in TypeScript, with the same results. Pure: no Node-API, no allocation, no state; so it
+// What src/model/loops.ts does in TypeScript, with the same results. Pure: no Node-API, no allocation, no state; so it
 // runs under sanitizers, too. Several sets of the same loops, of which the best that this processor has is taken.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace drivermon {
 
-// What becomes of the bits that are there already. Values as in scan.ts.
+// What becomes of the bits that are there already. Values as in loops.ts.
 enum class Combine : uint32_t { Set, And, Or };
 
 // Row i's bit is bit i % 32 of bits[i / 32]; bits behind the last row, in its word, become 0. `bits` has a word for each

@@ -3,7 +3,7 @@
 #include "store_binding.h"
 
 #include "ingest.h"
-#include "scan_binding.h"
+#include "loops_binding.h"
 
 namespace drivermon {
 namespace {
@@ -65,7 +65,7 @@ Napi::Value Ingest(const Napi::CallbackInfo& info) {
 Napi::Object DefineStore(Napi::Env env) {
     Napi::Object store = Napi::Object::New(env);
     store.Set("ingest", Napi::Function::New<Ingest>(env, "ingest"));
-    store.Set("scan", DefineScan(env));
+    store.Set("loops", DefineLoops(env));
     return store;
 }
 

@@ -46,12 +46,12 @@ import {
 import { StringDictionary } from './dictionary.ts'
 import { compileFilter } from './filter/compile.ts'
 import { evaluate } from './filter/filter.ts'
+import { type Loops, portableLoops } from './loops.ts'
 import { Memory } from './memory.ts'
 import type { NativeStore } from './native-store.ts'
 import { PairingTable } from './pairing.ts'
 import { ProcessNames } from './processes.ts'
 import { Request } from './request.ts'
-import { portableScan, type Scan } from './scan.ts'
 import { type FunctionStatistics, Statistics } from './statistics.ts'
 import { View } from './view.ts'
 
@@ -158,11 +158,11 @@ export class Capture {
   readonly #statistics: Statistics
   #budgetBytes: number
   #ended = false
-  readonly scan: Scan
+  readonly loops: Loops
 
   constructor(readonly options: CaptureOptions) {
     this.#budgetBytes = options.budgetBytes
-    this.scan = options.native?.scan ?? portableScan
+    this.loops = options.native?.loops ?? portableLoops
     const counts = this.memory.put(CapturePart.counts, 8 * Count.width)
     this.#counts = new Float64Array(counts.buffer)
     this.#counts[Count.stamp] = 1

@@ -1,11 +1,11 @@
 // native-store.ts: what native code may do for the store, if there is any: the addon has it. Each is the same, to the last
 // bit, as what the model does by itself without, only quicker.
 
-import type { Scan } from './scan.ts'
+import type { Loops } from './loops.ts'
 
 export interface NativeStore {
   /** The loops of filters. */
-  readonly scan: Scan
+  readonly loops: Loops
   /**
    * Takes in records from word `at` of `records` on, as Capture.ingest does and in the same memory, and stops at the
    * first that it leaves to its caller: anything that is not an ordinary start or end, or for which memory must grow.

@@ -28,7 +28,9 @@ export class Order {
     const { source } = field
     if (source.in === 'payload') throw new FilterError(`rows cannot be sorted by ${field.name}`, 0, 0)
     this.#sortChunk =
-      source.in === 'column' ? byColumn(source, descending) : byEntry(source, descending, capture)
+      source.in === 'column'
+        ? byColumn(source, descending, capture.loops)
+        : byEntry(source, descending, capture)
   }
 
   /** The oldest chunk has left. */

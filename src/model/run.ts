@@ -6,6 +6,7 @@
 import type { Capture } from './capture.ts'
 import { CHUNK_ROWS, type Chunk } from './chunk.ts'
 import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from './fields.ts'
+import type { Loops } from './loops.ts'
 
 /** What runs are compared by; null = absent. A text that differs by its case only stands beside its like. */
 export type Key = number | bigint | string | null
@@ -63,7 +64,7 @@ class WideNumberRun implements Run {
 const filled = new Float64Array(CHUNK_ROWS)
 const distances = new Uint32Array(CHUNK_ROWS)
 
-export function byColumn(source: ColumnSource, descending: boolean): SortChunk {
+export function byColumn(source: ColumnSource, descending: boolean, loops: Loops): SortChunk {
   const direction = descending ? -1 : 1
   return (chunk, rows) => {
     const narrow = source.present ? null : source.narrow?.(chunk)
@@ -71,15 +72,9 @@ export function byColumn(source: ColumnSource, descending: boolean): SortChunk {
       (narrow ? distancesOfCells(narrow, rows, descending) : null) ??
       distancesOfValues(source, chunk, rows, descending)
     if (base === null) return wideRun(rows, descending)
-    const count = rows.length
-    const order = orderOf(distances, count)
-    const sorted = new Uint16Array(count)
-    const sortedDistances = new Uint32Array(count)
-    for (let i = 0; i < count; i++) {
-      const place = order[i]
-      sorted[i] = rows[place]
-      sortedDistances[i] = distances[place]
-    }
+    const sorted = rows.slice()
+    const sortedDistances = distances.slice(0, rows.length)
+    loops.sort(sortedDistances, sorted)
     return new NumberRun(sorted, sortedDistances, base, direction)
   }
 }
@@ -134,42 +129,6 @@ function wideRun(rows: Uint16Array, descending: boolean): Run {
     return (descending ? y - x : x - y) || a - b
   })
   return new WideNumberRun(sorted, Float64Array.from(sorted, of))
-}
-
-const DIGIT_BITS = 11
-const DIGITS = 1 << DIGIT_BITS
-const counts = new Uint32Array(DIGITS)
-const places = new Uint16Array(CHUNK_ROWS)
-const spare = new Uint16Array(CHUNK_ROWS)
-
-/**
- * The places of keys in ascending order, equal ones as they come: least digit first, as far as keys differ. In memory
- * that the next call uses again.
- */
-function orderOf(keys: Uint32Array, count: number): Uint16Array {
-  let order = places
-  let other = spare
-  let differing = 0
-  for (let i = 0; i < count; i++) {
-    order[i] = i
-    differing |= keys[i] ^ keys[0]
-  }
-  for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
-    if (((differing >>> shift) & (DIGITS - 1)) === 0) continue
-    counts.fill(0)
-    for (let i = 0; i < count; i++) counts[(keys[i] >>> shift) & (DIGITS - 1)]++
-    for (let digit = 0, sum = 0; digit < DIGITS; digit++) {
-      const here = counts[digit]
-      counts[digit] = sum
-      sum += here
-    }
-    for (let i = 0; i < count; i++) {
-      const place = order[i]
-      other[counts[(keys[place] >>> shift) & (DIGITS - 1)]++] = place
-    }
-    ;[order, other] = [other, order]
-  }
-  return order
 }
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------

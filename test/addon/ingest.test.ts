@@ -32,7 +32,7 @@ import {
   startsAt,
 } from '../support/records.ts'
 
-const { ingest, scan } = loadBinding().store
+const { ingest, loops } = loadBinding().store
 
 /** A capture without the addon, one with it, and how many records the addon took in. */
 class Pair {
@@ -46,7 +46,7 @@ class Pair {
     this.native = new Capture({
       ...options,
       native: {
-        scan,
+        loops,
         ingest: (records, at, captureParts, chunkParts) => {
           const next = ingest(records, at, captureParts, chunkParts)
           for (let from = at; from < next; this.taken++) from += checkRecord(records, from, records.length)

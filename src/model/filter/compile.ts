@@ -109,7 +109,7 @@ class Compiler {
       )
     }
     if (!number) throw new TypeError(`${field.name} is compared as a number`)
-    const test = new ColumnTest(source, number, this.capture.scan)
+    const test = new ColumnTest(source, number, this.capture.loops)
     if (!source.present) return test
     const present = this.#entries(source.present, (value) => (value === true) !== negated)
     return new Joined([present, test], !negated)

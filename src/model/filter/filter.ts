@@ -6,7 +6,7 @@
 
 import type { Chunk } from '../chunk.ts'
 import { CHUNK_ROWS } from '../chunk.ts'
-import { Combine, store } from '../scan.ts'
+import { Combine, store } from '../loops.ts'
 
 /** How many rows of a chunk pass. */
 export const Verdict = { None: 0, Some: 1, All: 2 } as const
@@ -19,7 +19,7 @@ export interface Filter {
   readonly cost: number
   /** Makes ready for a chunk as it is now. */
   open(chunk: Chunk): Verdict
-  /** After `open` has said Some: combines the bits of rows as Scan does. */
+  /** After `open` has said Some: combines the bits of rows as Loops does. */
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void
 }
 

@@ -3,7 +3,7 @@
 import type { Capture } from '../capture.ts'
 import type { Chunk } from '../chunk.ts'
 import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from '../fields.ts'
-import type { Combine, Scan } from '../scan.ts'
+import type { Combine, Loops } from '../loops.ts'
 import type { Range } from './ast.ts'
 import { Cost, type Filter, RowTest, Verdict } from './filter.ts'
 
@@ -33,7 +33,7 @@ export class EntryTest implements Filter {
   }
 
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void {
-    this.capture.scan.codes(this.#codes, first, count, this.#answers, bits, combine)
+    this.capture.loops.codes(this.#codes, first, count, this.#answers, bits, combine)
   }
 }
 
@@ -63,7 +63,7 @@ export class ColumnTest extends RowTest {
   constructor(
     readonly source: ColumnSource,
     readonly test: NumberTest,
-    readonly scan: Scan,
+    readonly loops: Loops,
   ) {
     super()
     this.cost = source.narrow ? Cost.Column : Cost.Computed
@@ -99,9 +99,9 @@ export class ColumnTest extends RowTest {
     }
     const { cells } = this.#narrow
     if (cells instanceof Uint16Array && this.#cells.length > 2 * MOST_RANGES) {
-      this.scan.codes(cells, first, count, answersOf(this.#cells), bits, combine)
+      this.loops.codes(cells, first, count, answersOf(this.#cells), bits, combine)
     } else {
-      this.scan.ranges(cells, first, count, this.#cells, bits, combine)
+      this.loops.ranges(cells, first, count, this.#cells, bits, combine)
     }
   }
 

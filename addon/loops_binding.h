@@ -1,10 +1,10 @@
-// scan_binding.h: binding.ts' `scan`.
+// loops_binding.h: binding.ts' `loops`.
 #pragma once
 
 #include <napi.h>
 
 namespace drivermon {
 
-Napi::Object DefineScan(Napi::Env env);
+Napi::Object DefineLoops(Napi::Env env);
 
 }  // namespace drivermon

@@ -3,9 +3,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadBinding } from '../../addon/load.ts'
-import { Combine, portableScan } from '../../src/model/scan.ts'
+import { Combine, portableLoops } from '../../src/model/loops.ts'
 
-const { scan } = loadBinding().store
+const { loops } = loadBinding().store
 
 /** A column of up to some hundred rows, and which of them are asked for; `bits` has a word too many on purpose. */
 const rows = fc
@@ -41,8 +41,8 @@ test('rows by the answers of their codes', () => {
           (_, i) => ((i + seed) * 40503) % most,
         )
         const [native, own] = [bitsFor(asked, words), bitsFor(asked, words)]
-        scan.codes(codes, asked.first, asked.count, answers, native, how)
-        portableScan.codes(codes, asked.first, asked.count, answers, own, how)
+        loops.codes(codes, asked.first, asked.count, answers, native, how)
+        portableLoops.codes(codes, asked.first, asked.count, answers, own, how)
         expect(native).toEqual(own)
       },
     ),
@@ -73,8 +73,8 @@ test.each([16, 32])('rows by ranges of %i-bit values', (width) => {
         )
         const column = width === 16 ? Uint16Array.from(cells) : Uint32Array.from(cells)
         const [native, own] = [bitsFor(asked, words), bitsFor(asked, words)]
-        scan.ranges(column, asked.first, asked.count, pairs, native, how)
-        portableScan.ranges(column, asked.first, asked.count, pairs, own, how)
+        loops.ranges(column, asked.first, asked.count, pairs, native, how)
+        portableLoops.ranges(column, asked.first, asked.count, pairs, own, how)
         expect(native).toEqual(own)
       },
     ),
@@ -87,7 +87,7 @@ test('nothing outside of the arrays is touched: what does not fit is refused', (
   const bits = new Uint32Array(4)
   const answers = Uint8Array.of(1)
   const scanned = (first: number, count: number, to = bits, how = 0) =>
-    scan.codes(column, first, count, answers, to, how as never)
+    loops.codes(column, first, count, answers, to, how as never)
   scanned(0, 100)
   expect([...bits]).toEqual([0xffffffff, 0xffffffff, 0xffffffff, 0xf])
   for (const action of [
@@ -98,11 +98,36 @@ test('nothing outside of the arrays is touched: what does not fit is refused', (
     () => scanned(0, 100, new Uint32Array(3)),
     () => scanned(0, 100, new Uint8Array(64) as never),
     () => scanned(0, 100, bits, 3),
-    () => scan.codes(new Uint32Array(100) as never, 0, 10, answers, bits, 0),
-    () => scan.codes([] as never, 0, 10, answers, bits, 0),
-    () => scan.ranges(column, 0, 10, Uint32Array.of(1), bits, 0),
-    () => scan.ranges(new Float64Array(10) as never, 0, 10, Uint32Array.of(1, 2), bits, 0),
-    () => (scan.ranges as () => void)(),
+    () => loops.codes(new Uint32Array(100) as never, 0, 10, answers, bits, 0),
+    () => loops.codes([] as never, 0, 10, answers, bits, 0),
+    () => loops.ranges(column, 0, 10, Uint32Array.of(1), bits, 0),
+    () => loops.ranges(new Float64Array(10) as never, 0, 10, Uint32Array.of(1, 2), bits, 0),
+    () => (loops.ranges as () => void)(),
+  ])
+    expect(action).toThrow(TypeError)
+})
+
+test('keys in order, with their rows; equal ones as they were', () => {
+  const key = fc.oneof(fc.nat(3), fc.nat(3000), fc.constantFrom(0xffffffff, 0x80000000, 0x7ff), word)
+  fc.assert(
+    fc.property(fc.array(key, { maxLength: 300 }), fc.nat(0xffff), (drawn, from) => {
+      const expected = drawn
+        .map((each, i) => ({ key: each, row: (from + i) & 0xffff, i }))
+        .sort((a, b) => a.key - b.key || a.i - b.i)
+      for (const sort of [loops.sort, portableLoops.sort]) {
+        const keys = Uint32Array.from(drawn)
+        const rows = Uint16Array.from(drawn, (_, i) => from + i)
+        sort(keys, rows)
+        expect([...keys]).toEqual(expected.map((each) => each.key))
+        expect([...rows]).toEqual(expected.map((each) => each.row))
+      }
+    }),
+  )
+  for (const action of [
+    () => loops.sort(new Uint32Array(3), new Uint16Array(2)),
+    () => loops.sort(new Uint32Array(32769), new Uint16Array(32769)),
+    () => loops.sort(new Float64Array(2) as never, new Uint16Array(2)),
+    () => (loops.sort as () => void)(),
   ])
     expect(action).toThrow(TypeError)
 })

@@ -1,7 +1,10 @@
-// scan_binding.cpp: the loops of scan.h as JavaScript functions. Whatever is passed, nothing outside of it is touched.
-#include "scan_binding.h"
+// loops_binding.cpp: the loops of scan.h and sort.h as JavaScript functions. Whatever is passed, nothing outside of it is touched.
+#include "loops_binding.h"
+
+#include <memory>
 
 #include "scan.h"
+#include "sort.h"
 
 namespace drivermon {
 namespace {
@@ -92,6 +95,23 @@ napi_value Ranges(napi_env env, napi_callback_info info) {
     return nullptr;
 }
 
+napi_value Sort(napi_env env, napi_callback_info info) {
+    size_t argc = 2;
+    napi_value argv[2];
+    if (napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr) != napi_ok) return nullptr;
+    const Column keys = ColumnOf(env, argv[0]);
+    const Column rows = ColumnOf(env, argv[1]);
+    if (keys.type != napi_uint32_array || rows.type != napi_uint16_array || keys.length != rows.length ||
+        keys.length > kMostSorted) {
+        napi_throw_type_error(env, nullptr, "sort takes a Uint32Array and a Uint16Array of one length, 32768 at most");
+        return nullptr;
+    }
+    // As large as it may get: no call but the first allocates.
+    thread_local const auto space = std::make_unique<SortSpace>();
+    SortByKey(keys.At<uint32_t>(0), rows.At<uint16_t>(0), keys.length, *space);
+    return nullptr;
+}
+
 napi_value FunctionOf(napi_env env, const char* name, napi_callback callback) {
     napi_value function = nullptr;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
@@ -100,11 +120,12 @@ napi_value FunctionOf(napi_env env, const char* name, napi_callback callback) {
 
 }  // namespace
 
-Napi::Object DefineScan(Napi::Env env) {
-    Napi::Object scan = Napi::Object::New(env);
-    scan.Set("codes", FunctionOf(env, "codes", Codes));
-    scan.Set("ranges", FunctionOf(env, "ranges", Ranges));
-    return scan;
+Napi::Object DefineLoops(Napi::Env env) {
+    Napi::Object loops = Napi::Object::New(env);
+    loops.Set("codes", FunctionOf(env, "codes", Codes));
+    loops.Set("ranges", FunctionOf(env, "ranges", Ranges));
+    loops.Set("sort", FunctionOf(env, "sort", Sort));
+    return loops;
 }
 
 }  // namespace drivermon
