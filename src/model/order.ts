@@ -11,7 +11,7 @@ import type { Field } from './fields.ts'
 import { FilterError } from './filter/error.ts'
 import { byColumn, byEntry, compareKeys, type Key, type Run, type SortChunk } from './run.ts'
 
-const EMPTY: Run = { rows: new Uint16Array(0), key: () => null }
+const EMPTY: Run = { rows: new Uint16Array(0), key: () => null, before: () => 0 }
 
 export class Order {
   size = 0
@@ -72,22 +72,9 @@ export class Order {
     const key = run.key(at)
     let index = at
     for (const [i, each] of this.#runs.entries()) {
-      if (i !== place) index += this.#before(each, key, i < place, 0, each.rows.length)
+      if (i !== place) index += each.before(key, i < place, 0, each.rows.length)
     }
     return index
-  }
-
-  /** How many rows of a run come before `key`, or equal it where `orEqual`: between `low` and `high`. */
-  #before(run: Run, key: Key, orEqual: boolean, low: number, high: number): number {
-    let from = low
-    let to = high
-    while (from < to) {
-      const middle = (from + to) >> 1
-      const compared = compareKeys(run.key(middle), key, this.descending)
-      if (compared < 0 || (orEqual && compared === 0)) from = middle + 1
-      else to = middle
-    }
-    return from
   }
 
   /**
@@ -109,7 +96,7 @@ export class Order {
       let before = below + cuts[pivot] - low[pivot]
       for (const place of open) {
         if (place === pivot) continue
-        cuts[place] = this.#before(runs[place], key, place < pivot, low[place], high[place])
+        cuts[place] = runs[place].before(key, place < pivot, low[place], high[place])
         before += cuts[place] - low[place]
       }
       const bound = before < index ? low : high

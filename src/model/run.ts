@@ -16,6 +16,20 @@ export interface Run {
   readonly rows: Uint16Array
   /** Of the row at a place in the run. */
   key(at: number): Key
+  /** How many rows come before `key`, or equal it where `orEqual`; known to be between `low` and `high`. */
+  before(key: Key, orEqual: boolean, low: number, high: number): number
+}
+
+/** How many come before something: `isBefore` holds for the first ones and for no others. */
+function search(low: number, high: number, isBefore: (at: number) => boolean): number {
+  let from = low
+  let to = high
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (isBefore(middle)) from = middle + 1
+    else to = middle
+  }
+  return from
 }
 
 /** What is absent comes last in either direction. */
@@ -46,6 +60,21 @@ class NumberRun implements Run {
     const distance = this.distances[at]
     return distance === ABSENT ? null : this.base + this.direction * distance
   }
+
+  before(key: Key, orEqual: boolean, low: number, high: number): number {
+    // A number of another run may lie anywhere, but none behind what is absent.
+    const wanted = key === null ? ABSENT : Math.min(this.direction * (Number(key) - this.base), ABSENT - 0.5)
+    const { distances } = this
+    let from = low
+    let to = high
+    while (from < to) {
+      const middle = (from + to) >> 1
+      const here = distances[middle]
+      if (here < wanted || (orEqual && here === wanted)) from = middle + 1
+      else to = middle
+    }
+    return from
+  }
 }
 
 /** Numbers that lie too far apart for that. */
@@ -53,11 +82,16 @@ class WideNumberRun implements Run {
   constructor(
     readonly rows: Uint16Array,
     readonly values: Float64Array,
+    readonly descending: boolean,
   ) {}
 
   key(at: number): number | null {
     const value = this.values[at]
     return Number.isNaN(value) ? null : value
+  }
+
+  before(key: Key, orEqual: boolean, low: number, high: number): number {
+    return search(low, high, (at) => compareKeys(this.key(at), key, this.descending) < Number(orEqual))
   }
 }
 
@@ -128,7 +162,7 @@ function wideRun(rows: Uint16Array, descending: boolean): Run {
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y)) || a - b
     return (descending ? y - x : x - y) || a - b
   })
-  return new WideNumberRun(sorted, Float64Array.from(sorted, of))
+  return new WideNumberRun(sorted, Float64Array.from(sorted, of), descending)
 }
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------
@@ -139,10 +173,21 @@ class EntryRun implements Run {
     readonly rows: Uint16Array,
     readonly ranks: Uint16Array,
     readonly values: readonly Key[],
+    readonly descending: boolean,
   ) {}
 
   key(at: number): Key {
     return this.values[this.ranks[at]]
+  }
+
+  before(key: Key, orEqual: boolean, low: number, high: number): number {
+    const { ranks, values } = this
+    const rank = search(
+      0,
+      values.length,
+      (at) => compareKeys(values[at], key, this.descending) < Number(orEqual),
+    )
+    return search(low, high, (at) => ranks[at] < rank)
   }
 }
 
@@ -155,7 +200,7 @@ export function byEntry(source: EntrySource, descending: boolean, capture: Captu
     const values = [...new Set(keys)].sort((a, b) => compareKeys(a, b, descending))
     const rankOf = new Map(values.map((value, rank) => [value, rank]))
     const ranks = Uint16Array.from(keys, (key) => rankOf.get(key)!)
-    return sortByRank(rows, chunk[source.in], ranks, values)
+    return sortByRank(rows, chunk[source.in], ranks, values, descending)
   }
 }
 
@@ -165,7 +210,13 @@ function keyOf(value: Value): Key {
   return typeof value === 'boolean' ? Number(value) : value
 }
 
-function sortByRank(rows: Uint16Array, codes: Uint16Array, ranks: Uint16Array, values: readonly Key[]): Run {
+function sortByRank(
+  rows: Uint16Array,
+  codes: Uint16Array,
+  ranks: Uint16Array,
+  values: readonly Key[],
+  descending: boolean,
+): Run {
   const ends = new Uint32Array(values.length)
   for (const row of rows) ends[ranks[codes[row]]]++
   for (let rank = 0, sum = 0; rank < ends.length; rank++) {
@@ -181,5 +232,5 @@ function sortByRank(rows: Uint16Array, codes: Uint16Array, ranks: Uint16Array, v
     sorted[place] = row
     sortedRanks[place] = rank
   }
-  return new EntryRun(sorted, sortedRanks, values)
+  return new EntryRun(sorted, sortedRanks, values, descending)
 }
