@@ -51,7 +51,7 @@ const parts = {
     commands: [
       configureForThreads,
       ['cmake', '--build', 'build-tsan', '--target', 'drivermon_native_tests', '--parallel', '2'],
-      ['build-tsan/test/native/drivermon_native_tests', '--source-file=*stress_test*,*pump_test*'],
+      ['build-tsan/test/native/drivermon_native_tests'],
     ],
   },
   fuzz: {

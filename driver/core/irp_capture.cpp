@@ -230,7 +230,8 @@ void Link(Capture& capture, const Arrival& arrival, const Watch& watch, RequestS
     identity.inputLength = start->inputLength;
     identity.outputLength = start->outputLength;
     uint64_t call = capture.fallThroughs.Take(start->threadId, identity);
-    bool fromIoManager = irp->CurrentLocation == irp->StackCount && arrival.minor == 0 &&
+    // A filter that skips its location leaves the one below at the top, too; but its stack is deeper than this device's.
+    bool fromIoManager = irp->StackCount == arrival.device->StackSize && arrival.minor == 0 &&
                          irp->Tail.Overlay.OriginalFileObject == file;
     if (call == 0 || !fromIoManager) return;
     start->flags |= kRequestContinues;

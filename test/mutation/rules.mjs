@@ -442,9 +442,9 @@ export const rules = [
     test: 'fast I/O: handled calls are requests, fallen-through ones are not',
   },
   {
-    rule: 'an IRP continues a call only where the I/O manager has just sent it: at the top of its stack',
+    rule: 'an IRP continues a call only where the I/O manager has just sent it: with a stack made for the device',
     file: irp,
-    edits: [['irp->CurrentLocation == irp->StackCount && arrival.minor', 'arrival.minor']],
+    edits: [['irp->StackCount == arrival.device->StackSize && arrival.minor', 'arrival.minor']],
     test: 'beneath a filter nobody knows whether an IRP continues a call',
   },
   {

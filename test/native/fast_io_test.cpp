@@ -35,11 +35,12 @@ struct FastDriver {
         CHECK((handle ? handle : file.get())->Control(kCode, buffer.data(), bytes, nullptr, 0, nullptr) == 0);
     }
     // What the I/O manager does first, alone. True: handled.
-    bool CallFastOnly(uint32_t bytes = 4) {
+    bool CallFastOnly(uint32_t bytes = 4) { return CallFastOnly(bytes, file->FileObject()); }
+    bool CallFastOnly(uint32_t bytes, PFILE_OBJECT of) {
         std::vector<uint8_t> buffer(bytes);
         IO_STATUS_BLOCK result{};
-        return driver.object()->FastIoDispatch->FastIoDeviceControl(file->FileObject(), TRUE, buffer.data(), bytes,
-                                                                    nullptr, 0, kCode, &result, driver.device());
+        return driver.object()->FastIoDispatch->FastIoDeviceControl(of, TRUE, buffer.data(), bytes, nullptr, 0, kCode,
+                                                                    &result, driver.device());
     }
     // What it does then: an IRP as it would build it, but for what `change` makes of it.
     template <typename Change>
@@ -303,7 +304,7 @@ TEST_CASE("beneath a filter nobody knows whether an IRP continues a call") {
     filter.AttachTo(fast.driver);
     filter.HaveFastIo();
     bool passesOn = true, copies = false;
-    filter.onFastControl = [&](PFILE_OBJECT) { return passesOn && fast.CallFastOnly(); };
+    filter.onFastControl = [&](PFILE_OBJECT of) { return passesOn && fast.CallFastOnly(4, of); };
     filter.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
         if (copies) {
             IoCopyCurrentIrpStackLocationToNext(irp);

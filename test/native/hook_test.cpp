@@ -192,7 +192,7 @@ TEST_CASE("a fast-I/O table in read-only memory is not written, and is back afte
 
 TEST_CASE("our own driver stays once it has hooked something") {
     sim::MachineOptions options;
-    options.slotRestMs = 0;
+    options.slotRestMs = 1;
     auto machine = sim::Machine::Boot(options);
     ScriptedDriver driver(u"Once");
     CHECK(MayUnload());
