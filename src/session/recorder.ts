@@ -6,7 +6,6 @@
 // lost. A disk that fails ends the recording, not the session; what had been written whole remains and can be read.
 
 import type { FileHandle } from 'node:fs/promises'
-import { unlink } from 'node:fs/promises'
 import type { CaptureInfo } from '../formats/capture-info.ts'
 import { type FileLimit, NO_LIMIT, PcapngWriter } from '../formats/pcapng-writer.ts'
 import type { Rotation } from '../protocol/wire.ts'
@@ -135,14 +134,10 @@ export class Recorder {
     await this.#file.close().catch((error) => this.#fail(error))
   }
 
-  /** Closes the file and removes it: nothing was recorded. What is no ordinary file stays. */
+  /** Closes the file and removes it: nothing was recorded. */
   async discard(): Promise<void> {
-    const isFile = await this.#file.stat().then(
-      (status) => status.isFile(),
-      () => false,
-    )
     await this.finish()
-    if (isFile) await unlink(this.#path).catch(() => {})
+    await this.#files.deleteNewest()
   }
 
   /** Ends the file that records are laid out for, and begins the next; the disk follows later. */
@@ -188,7 +183,12 @@ export class Recorder {
         written = (await this.#file.writev(rest)).bytesWritten
       } catch (error) {
         // Half a block may have got through; without it the file ends cleanly.
-        await this.#file.truncate(this.#fileBytes - tornBytes(buffers, rest)).catch(() => {})
+        const torn = tornBytes(buffers, rest)
+        this.#fileBytes -= torn
+        this.#writtenBytes -= torn
+        await this.#file.truncate(this.#fileBytes).catch(() => {})
+        // One of a series that has got nothing at all would only be in the way of reading the others.
+        if (this.#fileBytes === 0 && this.#files.paths.length > 1) await this.#files.deleteNewest()
         throw error
       }
       this.#fileBytes += written

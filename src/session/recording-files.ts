@@ -71,6 +71,12 @@ export class RecordingFiles {
     return { path, file }
   }
 
+  /** Deletes the one that was opened last: there is nothing in it. */
+  async deleteNewest(): Promise<void> {
+    const newest = this.#own.pop()
+    if (newest) await deleteOwn(newest)
+  }
+
   /** Deletes the oldest beyond those to be kept; returns what to tell of those that cannot be. Told once each. */
   async deleteOldest(): Promise<string[]> {
     const keep = this.rotation?.keep ?? 0
@@ -93,11 +99,11 @@ function numberedPath(path: string, number: number, now: Date): string {
   return format({ dir, root, name: `${name}_${String(number).padStart(5, '0')}_${time}`, ext })
 }
 
-/** null when it is gone; else what the user should know. */
+/** null when it is gone, or was no ordinary file; else what the user should know. */
 async function deleteOwn({ path, device, inode }: OwnFile): Promise<string | null> {
   try {
     const found = await stat(path, { bigint: true })
-    if (found.dev === device && found.ino === inode) await unlink(path)
+    if (found.isFile() && found.dev === device && found.ino === inode) await unlink(path)
     return null
   } catch (error) {
     const code = errorCode(error)

@@ -34,6 +34,12 @@ const RECORD = encodeProcess({
   name: 'x'.repeat(32_000),
 })
 
+/** A file on a disk that takes nothing more. */
+function withoutRoom(file: FileHandle): FileHandle {
+  file.writev = () => Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+  return file
+}
+
 const noEvents: RecorderEvents = {
   onDrained: () => {},
   onNextFile: () => {},
@@ -211,7 +217,7 @@ describe('a recording in several files', () => {
       recorder.append(concat(records))
     }
     recorder.append(concat([hooked(1, '\\Driver\\AFD'), RECORD_OF_PROCESS]))
-    return { recorder, log, requests, names: () => readdirSync(folder).sort() }
+    return { recorder, files, log, requests, names: () => readdirSync(folder).sort() }
   }
   const RECORD_OF_PROCESS = encodeProcess({
     at: 1 as Ticks,
@@ -262,6 +268,24 @@ describe('a recording in several files', () => {
     const rows = await Promise.all(names().map(async (name) => (await load(name)).capture.endRow))
     // The driver was hooked at second 0.
     expect(rows).toEqual([59, 60, 31])
+  })
+
+  it('leaves no empty file where the disk has no room for another', async () => {
+    const { recorder, requests, names, log, files } = await recording({ sizeBytes: 4096 })
+    await turn()
+    const next = files.next.bind(files)
+    files.next = async () => {
+      const opened = await next()
+      return { ...opened, file: withoutRoom(opened.file) }
+    }
+    requests(50)
+    await recorder.finish()
+    expect(log).toEqual(['next', expect.stringContaining('_00002_')])
+    expect(log[1]).toContain('the disk is full')
+    expect(names()).toEqual(recorder.files.map((path) => basename(path)))
+    expect(names()).toHaveLength(1)
+    expect(recorder.writtenBytes).toBe(statSync(join(folder, names()[0])).size)
+    expect((await load(names()[0])).warnings).toEqual([])
   })
 
   it('keeps the newest files, and deletes none but its own', async () => {
