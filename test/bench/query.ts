@@ -432,35 +432,34 @@ async function gapsOf(
   const perBatch = traffic.records / traffic.batches.length
   const waits: number[] = []
   const begin = performance.now()
-  let [view, asked, answered, batches, last, nextQuery, nextWindow]: [View | null, ...number[]] = [
+  let [view, asked, answered, batches, nextQuery, nextWindow]: [View | null, ...number[]] = [
     null,
     0,
     0,
     0,
     begin,
     begin,
-    begin,
   ]
   for (let now = begin; now < begin + durationMs; now = performance.now()) {
-    waits.push(now - last)
     for (; batches * perBatch < (now - begin) * RECORDS_PER_MS; batches++) {
       const one = each[batches % each.length]
+      waits.push(performance.now() - begin - (batches * perBatch) / RECORDS_PER_MS)
       advance(one)
       capture.ingest(one.batches[0])
     }
-    last = performance.now()
-    if (queries.length > 0 && last >= nextQuery) {
+    const after = performance.now()
+    if (queries.length > 0 && after >= nextQuery) {
       view = queries[asked % queries.length](asked)
       asked++
-      nextQuery = last + QUERY_EVERY_MS
+      nextQuery = after + QUERY_EVERY_MS
     }
     if (view && !view.complete) {
       turnOf(view)
-      if (view.complete) answered++
+      if (view.complete && asked > answered) answered = asked
     }
-    if (view && last >= nextWindow) {
+    if (view && after >= nextWindow) {
       view.writeWindow(view.shown >> 1, PAGE)
-      nextWindow = last + WINDOW_EVERY_MS
+      nextWindow = after + WINDOW_EVERY_MS
     }
     await new Promise((resolve) => setImmediate(resolve))
   }
