@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadBinding } from '../../addon/load.ts'
 import { PcapngReader } from '../../src/formats/pcapng-reader.ts'
-import { Capture } from '../../src/model/capture.ts'
+import { Capture, CapturePart, Count } from '../../src/model/capture.ts'
 import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import {
@@ -91,7 +91,11 @@ class Pair {
     expect(native.losses).toEqual(plain.losses)
     expect(native.processNames).toEqual(plain.processNames)
     expect(native.details).toEqual(plain.details)
-    for (let row = plain.firstRow; row < plain.endRow; row = (row + 1 + (row >> 9)) as RowId)
+    for (
+      let row = plain.firstRow;
+      row < plain.endRow;
+      row = (row + 1 + ((row - plain.firstRow) >> 9)) as RowId
+    )
       expect(native.detail(row)).toEqual(plain.detail(row))
   }
 }
@@ -193,6 +197,25 @@ describe('the same memory', () => {
     expect(pair.plain.evictedRows).toBeGreaterThan(CHUNK_ROWS)
     pair.expectSameRows()
     expect(pair.taken).toBeGreaterThan(rows / 2)
+  })
+
+  test('after more rows than 32 bits can count', () => {
+    const pair = new Pair()
+    const before = 2 ** 33 + 5 * CHUNK_ROWS
+    pair.each(({ memory }) => {
+      new Float64Array(memory.parts[CapturePart.counts].buffer)[Count.endRow] = before
+    })
+    const { starts, ends } = ordinary(numbers(0, 2 * CHUNK_ROWS))
+    pair.ingest(starts)
+    pair.ingest(ends)
+    pair.expectSameRows()
+    expect([pair.plain.firstRow, pair.plain.rowCount, pair.plain.inFlight]).toEqual([
+      before,
+      2 * CHUNK_ROWS,
+      0,
+    ])
+    expect(pair.plain.detail((before + CHUNK_ROWS + 7) as RowId)?.requestId).toBe(CHUNK_ROWS + 7)
+    expect(pair.taken).toBeGreaterThan(3 * CHUNK_ROWS)
   })
 
   test('lost starts in masses, more than the table keeps', () => {
