@@ -37,6 +37,21 @@ NTSTATUS Capture::SetPredicates(const Predicates& predicates) {
     return STATUS_SUCCESS;
 }
 
+void Capture::Reclaim() {
+    LARGE_INTEGER frequency;
+    uint64_t now = static_cast<uint64_t>(KeQueryPerformanceCounter(&frequency).QuadPart);
+    uint64_t oldTicks = static_cast<uint64_t>(frequency.QuadPart) * recorder.platform().oldRequestMs / 1000;
+    RequestTable::Reclaiming reclaiming(requests, epoch(), now, oldTicks);
+    while (Context* context = reclaiming.Next()) {
+        Payload payload(scratch, 0);
+        Section section(recorder);
+        // All that is known: the driver had not completed it.
+        Ending ending = {static_cast<uint32_t>(STATUS_PENDING), kRequestUnseen | kRequestPended, 0, NowTicks()};
+        RecordEnd(section, *context, ending, payload);
+        requests.Give(section.shard(), context);
+    }
+}
+
 uint32_t Capture::InputRoom(const Verdict& verdict) const {
     if (!verdict.Kept()) return 0;
     uint32_t room = inputSnapLength();
@@ -97,7 +112,7 @@ void Capture::RecordStart(Section& section, Context* context, const Verdict& ver
         bool whole;
         context->held = heldStarts_.Hold(*start, payload, section.irql(), &whole);
         if (context->held != nullptr) {
-            context->kind.StoreRelease(context->kind.LoadRelaxed() | 1u << 16);
+            context->kind.StoreRelease(context->kind.LoadRelaxed() | Context::kHeld);
             uint32_t wanted = payload.total() < inputSnapLength() ? payload.total() : inputSnapLength();
             if (!whole || ((payload.flags() & kRequestPayloadMissed) == 0 && payload.length() < wanted)) {
                 shard.totals.heldInputTruncated.AddByOwner(1);

@@ -57,6 +57,9 @@ class Capture {
     // the context and keeps it.
     void RecordEnd(Section& section, Context& context, const Ending& ending, const Payload& payload);
 
+    // PASSIVE_LEVEL, control lock held. Where contexts were found used up, takes back those whose end will not come.
+    void Reclaim();
+
     // PASSIVE_LEVEL, control lock held. STATUS_INVALID_PARAMETER, STATUS_INSUFFICIENT_RESOURCES: nothing has changed.
     NTSTATUS SetPredicates(const Predicates& predicates);
 

@@ -141,9 +141,13 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
         RtlZeroMemory(memory, sizeof(Watch));
         watch = new (Placement{memory}) Watch;
         if (!watch->cells.Allocate(capture_->recorder.shardCount())) {
+            status = STATUS_INSUFFICIENT_RESOURCES;
+        } else if (!residence_->Settle()) {
+            status = STATUS_DELETE_PENDING;
+        }
+        if (!NT_SUCCESS(status)) {
             watch->~Watch();
             ExFreePoolWithTag(watch, kPoolTag);
-            status = STATUS_INSUFFICIENT_RESOURCES;
         }
     }
     if (!NT_SUCCESS(status)) {
@@ -152,8 +156,6 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
     }
 
     // From here on code of ours may be called at any time, by anyone.
-    residence_->Settle();
-
     bool chained = slot->referenced;
     if (chained) {
         // Our thunks are still in a chain of this driver, and so is our reference.

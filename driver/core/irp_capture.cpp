@@ -277,6 +277,10 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
         context->routineContext = stack->Context;
         context->routineControl = stack->Control & kInvokeFlags;
         context->location = irp->CurrentLocation;
+        uint32_t kind = context->kind.LoadRelaxed() | static_cast<uint32_t>(irp->CurrentLocation) << 24;
+        if (context->HasRoutine()) kind |= Context::kHasRoutine;
+        if (context->routine == OnCompletion) kind |= Context::kRoutineIsOurs;
+        context->kind.StoreRelease(kind);
         ExpectOutput(arrival, start, context);
         if (!verdict.Kept()) context->outputKind = OutputKind::kNone;
         *outputNeedsThread = context->outputKind == OutputKind::kUser;

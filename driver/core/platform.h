@@ -19,13 +19,16 @@ struct Platform {
     uint32_t requestCapacity;  // requests in flight that can be followed, all drivers
     uint32_t requestQuota;     // ... of one driver
     uint32_t slotRestMs;       // before a hook's slot may serve another driver
+    uint32_t oldRequestMs;     // in flight for longer, a request may lose its context to another (see request_table.h)
 };
 
 // The simulator says what it simulates before it loads us; null on a real kernel. Its `kernel` is kKernelSimulated.
 extern const Platform* platformOverride;
 
-constexpr Platform kNtPlatform = {kKernelNt, true, false, true, true, 1u << 16, 1u << 15, 10'000};
-constexpr Platform kWinePlatform = {kKernelWine, false, true, false, true, 1u << 14, 1u << 13, 10'000};
+constexpr Platform kNtPlatform = {kKernelNt, true, false, true, true, 1u << 16, 1u << 15,
+                                  10'000,  600'000};
+constexpr Platform kWinePlatform = {kKernelWine, false, true, false, true, 1u << 14, 1u << 13,
+                                    10'000,    600'000};
 
 // PASSIVE_LEVEL.
 Platform DetectPlatform();

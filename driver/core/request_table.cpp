@@ -43,11 +43,15 @@ Context* RequestTable::Take(Shard& shard, Watch* watch) {
     uint64_t here = cells.contextsTaken.LoadRelaxed() - cells.contextsGiven.LoadRelaxed();
     if (static_cast<int64_t>(here) >= static_cast<int64_t>(quota_ / watch->cells.count()) &&
         watch->Outstanding() >= quota_) {
+        usedUp_.StoreRelaxed(1);
         return nullptr;
     }
     Magazine& magazine = shard.magazine;
     if (magazine.count == 0) Refill(magazine);
-    if (magazine.count == 0) return nullptr;
+    if (magazine.count == 0) {
+        usedUp_.StoreRelaxed(1);
+        return nullptr;
+    }
     Context* context = &contexts_[magazine.index[--magazine.count]];
     context->watch = watch;
     cells.contextsTaken.AddByOwner(1);
@@ -100,10 +104,74 @@ uint32_t RequestTable::List(uint64_t epoch, InFlightRequest* entries, uint32_t c
 }
 
 bool RequestTable::IsEmpty() const {
+    if (abandoned_.LoadAcquire() != 0) return false;
     for (size_t i = 0; i < contexts_.count(); i++) {
         if (contexts_[i].ticket.LoadAcquire() != 0) return false;
     }
     return true;
+}
+
+namespace {
+
+// An IRP at a stack location: kernel addresses agree in their upper bits, so that the location finds room there.
+uint64_t PlaceOf(const IRP* irp, uint32_t kind) {
+    return reinterpret_cast<uint64_t>(irp) ^ static_cast<uint64_t>(kind >> 24) << 56;
+}
+
+}  // namespace
+
+RequestTable::Reclaiming::Reclaiming(RequestTable& table, uint64_t epoch, uint64_t now, uint64_t oldTicks)
+    : table_(table), epoch_(epoch), oldBefore_(now > oldTicks ? now - oldTicks : 0) {
+    uint32_t count = static_cast<uint32_t>(table.contexts_.count());
+    if (!table.usedUp_.CompareExchange(1, 0)) {
+        next_ = count;
+        return;
+    }
+    uint32_t entries = 1;
+    while (entries < 2 * count) entries *= 2;
+    if (!latest_.Allocate(entries)) return;
+    for (uint32_t i = 0; i < count; i++) {
+        const Context& context = table.contexts_[i];
+        uint64_t ticket = context.ticket.LoadAcquire();
+        const IRP* irp = context.irp.LoadAcquire();
+        uint32_t kind = context.kind.LoadAcquire();
+        uint64_t arrival = context.arrivalTicks.LoadAcquire();
+        // Below a hook that has passed its own location on, the other context is alive, and called by this one.
+        if (ticket == 0 || irp == nullptr || (kind & Context::kRoutineIsOurs) != 0) continue;
+        if ((context.ticket.LoadAcquire() & ~kTicketFlags) != (ticket & ~kTicketFlags)) continue;
+        Latest& latest = Find(PlaceOf(irp, kind));
+        latest.place = PlaceOf(irp, kind);
+        if (latest.arrival < arrival) latest.arrival = arrival;
+    }
+}
+
+RequestTable::Reclaiming::Latest& RequestTable::Reclaiming::Find(uint64_t place) const {
+    uint64_t mask = latest_.count() - 1;
+    for (uint64_t i = place * 0x9E3779B97F4A7C15ull >> 32;; i++) {
+        Latest& latest = latest_[i & mask];
+        if (latest.place == place || latest.place == 0) return latest;
+    }
+}
+
+Context* RequestTable::Reclaiming::Next() {
+    while (next_ < table_.contexts_.count()) {
+        Context& context = table_.contexts_[next_++];
+        uint64_t ticket = context.ticket.LoadAcquire();
+        const IRP* irp = context.irp.LoadAcquire();
+        uint32_t kind = context.kind.LoadAcquire();
+        uint64_t arrival = context.arrivalTicks.LoadAcquire();
+        bool ofThisEpoch = context.epoch.LoadAcquire() == epoch_;
+        if (ticket == 0 || (ticket & (kGivenUp | kDeferred)) != 0) continue;
+        // A fast-I/O call ends in its own thread, and soon.
+        if (irp == nullptr || (kind & Context::kHasRoutine) != 0) continue;
+        bool dead = latest_.count() != 0 && arrival < Find(PlaceOf(irp, kind)).arrival;
+        if (!dead && ofThisEpoch && arrival >= oldBefore_) continue;
+        // The generation is part of the ticket: all of the above was true of this request, or it is not ours now.
+        if (!context.ticket.CompareExchange(ticket, 0)) continue;
+        if (!dead) table_.abandoned_.StoreRelease(1);
+        return &context;
+    }
+    return nullptr;
 }
 
 Context* RequestTable::Find(uint64_t handle) const {

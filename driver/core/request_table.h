@@ -12,6 +12,14 @@
 //   called ended, not told     ticket = handle | kDeferred    the dispatching thread will write the end record
 //
 // Whoever changes the ticket from armed (by compare-exchange) owns the context until it stores the next state.
+//
+// Some ends never come: a driver may free its IRPs, or put a routine of its own where ours was. So that it does not use
+// up its quota for good, contexts are reclaimed once a quota (or the table) has been found used up:
+//   - dead: its IRP has arrived again at the same stack location, where our handle has been overwritten;
+//   - of an earlier capture, which its end does not belong to any more;
+//   - old: in flight for Platform::oldRequestMs. That may be wrong: then its end comes with a stale handle, and is passed
+//     on as if nobody had hooked it.
+// The request is reported as unseen. A context that holds a caller's routine is never reclaimed: it must yet be called.
 #pragma once
 
 #include "filter.h"
@@ -42,7 +50,10 @@ struct Context {
     Atomic<uint32_t> processId;
     Atomic<uint32_t> threadId;  // the arriving thread
     Atomic<uint32_t> code;
-    Atomic<uint32_t> kind;  // major | minor << 8 | held << 16
+    Atomic<uint32_t> kind;  // major | minor << 8 | held << 16 | location << 24, and:
+    static constexpr uint32_t kHeld = 1u << 16;
+    static constexpr uint32_t kHasRoutine = 1u << 17;   // the caller's own is to be called after us
+    static constexpr uint32_t kRoutineIsOurs = 1u << 18;  // ... and is ours: a hook of a layer above, with its own context
 
     // Set before the ticket is stored, read by whoever owns the ticket.
     Watch* watch;
@@ -68,7 +79,7 @@ struct Context {
 
     uint8_t major() const { return static_cast<uint8_t>(kind.LoadAcquire()); }
     uint8_t minor() const { return static_cast<uint8_t>(kind.LoadAcquire() >> 8); }
-    bool IsHeld() const { return kind.LoadAcquire() >> 16 != 0; }
+    bool IsHeld() const { return (kind.LoadAcquire() & kHeld) != 0; }
     bool HasRoutine() const {
         return routine != nullptr &&
                (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
@@ -94,8 +105,32 @@ class RequestTable {
     // PASSIVE_LEVEL. Lists those of `epoch` that have arrived and not ended: up to `capacity`; returns how many there
     // are. Requests come and go meanwhile: each entry was true at some time during the call.
     uint32_t List(uint64_t epoch, InFlightRequest* entries, uint32_t capacity) const;
-    // <= DISPATCH_LEVEL, no lock. Nothing is awaited, in any epoch.
+    // <= DISPATCH_LEVEL, no lock. Nothing is awaited, in any epoch, and no IRP carries a handle that has been reclaimed.
     bool IsEmpty() const;
+
+    // A search for contexts to be reclaimed. PASSIVE_LEVEL, one at a time.
+    class Reclaiming {
+     public:
+        // Finds nothing unless Take has found no context since the last search.
+        Reclaiming(RequestTable& table, uint64_t epoch, uint64_t now, uint64_t oldTicks);
+        // The next one: its owner is whoever has asked, and gives it back. Null: no more.
+        Context* Next();
+
+     private:
+        // The latest arrival of an IRP at a stack location.
+        struct Latest {
+            uint64_t place;  // 0: empty
+            uint64_t arrival;
+        };
+        // Its entry, or the one it would have.
+        Latest& Find(uint64_t place) const;
+
+        RequestTable& table_;
+        uint64_t epoch_;
+        uint64_t oldBefore_;
+        uint32_t next_ = 0;
+        PoolArray<Latest> latest_;  // by hash; empty without memory: then only age counts
+    };
     // Any handle whatsoever; null if it is none of ours.
     Context* Find(uint64_t handle) const;
 
@@ -110,6 +145,8 @@ class RequestTable {
     KSPIN_LOCK freeLock_;
     uint32_t firstFree_ = kNone;
     uint32_t quota_ = 0;
+    Atomic<uint32_t> usedUp_ = {};     // Take has found none
+    Atomic<uint32_t> abandoned_ = {};  // a handle has been reclaimed that an IRP may still carry
 };
 
 }  // namespace drivermon

@@ -24,18 +24,29 @@ void Residence::Initialize(DRIVER_OBJECT* self, bool mayLeave, uint32_t restMs, 
 }
 
 void Residence::End() {
-    Settle();
+    StopResting();
     unload_ = nullptr;
     KeFlushQueuedDpcs();
 }
 
-void Residence::Settle() {
+// From its return on nothing but Settle changes the unload routine.
+void Residence::StopResting() {
     KIRQL irql;
     KeAcquireSpinLock(&lock_, &irql);
     resting_ = false;
-    SetUnload(self_, nullptr);
     KeReleaseSpinLock(&lock_, irql);
     KeCancelTimer(&timer_);
+}
+
+bool Residence::Settle() {
+    StopResting();
+    // Taken away first, then looked: who asks for our unloading looks for the routine first, then says so.
+    auto* routine = reinterpret_cast<PVOID volatile*>(&self_->DriverUnload);
+    PVOID unload = InterlockedCompareExchangePointer(routine, nullptr, nullptr);
+    InterlockedCompareExchangePointer(routine, nullptr, unload);
+    if ((self_->Flags & DRVO_UNLOAD_INVOKED) == 0) return true;
+    SetUnload(self_, reinterpret_cast<PDRIVER_UNLOAD>(unload));
+    return false;
 }
 
 void Residence::Rest() {

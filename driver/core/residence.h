@@ -17,13 +17,15 @@ class Residence {
     // PASSIVE_LEVEL. We are being unloaded: nothing happens any more.
     void End();
 
-    // PASSIVE_LEVEL, control lock held. Settle: before anything is hooked. Rest: nothing is hooked any more.
-    void Settle();
+    // PASSIVE_LEVEL, control lock held. Settle: before anything is hooked. False: we are being unloaded already, once
+    // our device has been closed, and must not be called then. Rest: nothing is hooked any more.
+    bool Settle();
     void Rest();
 
  private:
     static KDEFERRED_ROUTINE OnTimer;
     void Look();
+    void StopResting();
 
     DRIVER_OBJECT* self_ = nullptr;
     const RequestTable* requests_ = nullptr;

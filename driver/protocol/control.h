@@ -142,7 +142,7 @@ constexpr uint32_t kMaxDriverNameLength = 512;  // UTF-16 units
 // AddDriver: hooks a driver by its object name, such as \Driver\AFD. Followed by the name, UTF-16LE.
 // STATUS_OBJECT_NAME_NOT_FOUND no such driver; STATUS_OBJECT_NAME_COLLISION already hooked;
 // STATUS_ACCESS_DENIED ours, or denied; STATUS_INSUFFICIENT_RESOURCES no slot; STATUS_NAME_TOO_LONG;
-// STATUS_DELETE_PENDING it is unloading.
+// STATUS_DELETE_PENDING it is unloading, or DriverMon itself will, once this handle is closed.
 struct AddDriverRequest {
     uint32_t flags;       //  0 must be 0
     uint32_t nameLength;  //  4 bytes that follow; even, 2..2 * kMaxDriverNameLength
@@ -190,7 +190,8 @@ struct FunctionCounters {
     uint32_t function;                    //   4 major, or kMajorFunctionCount + FastIoFunction
     uint64_t arrivals;                    //   8
     uint64_t completions;                 //  16 arrivals = completions + outstanding + unseen
-    uint64_t unseen;                      //  24 returned without a completion that could be seen
+    uint64_t unseen;                      //  24 no completion was seen, nor will be: returned without one; beyond the
+                                          //     quota; or given up because others needed its place
     uint64_t success;                     //  32 status 0x00000000..0x7FFFFFFF
     uint64_t warnings;                    //  40 0x8…
     uint64_t errors;                      //  48 0xC…, cancelled ones left out

@@ -85,6 +85,7 @@ class SimulatedMachine final : public Machine {
         platform_.lockRings = !options.sections;
         if (options.requestQuota != 0) platform_.requestQuota = options.requestQuota;
         platform_.slotRestMs = options.slotRestMs;
+        platform_.oldRequestMs = options.oldRequestMs;
         platformOverride = &platform_;
         try {
             Load(kOurDriver, u"DriverMon", DriverLoad);

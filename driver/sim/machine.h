@@ -25,6 +25,7 @@ struct MachineOptions {
     bool targets = true;              // load \Driver\DrivermonEcho and \Driver\AFD
     uint64_t frequency = 10'000'000;  // of the performance counter
     uint32_t slotRestMs = 10'000;     // before a hook's slot serves another driver, or our driver may be unloaded
+    uint32_t oldRequestMs = 600'000;  // in flight for longer, a request may lose its place to another
     uint32_t requestQuota = 0;        // requests in flight that are followed of one driver; 0: as on NT
 };
 

@@ -124,6 +124,27 @@ bool Enqueue(PKDPC dpc, Processor* processor, PVOID argument1, PVOID argument2, 
 
 using Clock = std::chrono::steady_clock;
 
+// What a test has skipped, so that it need not wait. Real time goes on beside it.
+std::atomic<int64_t> skippedNs{0};
+std::atomic<uint64_t> skippedTicks{0};
+
+Clock::duration Skipped() {
+    return std::chrono::nanoseconds(skippedNs.load(std::memory_order_relaxed));
+}
+Clock::time_point Now() {
+    return Clock::now() + Skipped();
+}
+// timerLock is held.
+void SkipTo(Clock::time_point time) {
+    const int64_t ns = std::chrono::nanoseconds(time - Now()).count();
+    if (ns <= 0) return;
+    const int64_t skipped = skippedNs.load(std::memory_order_relaxed) + ns;
+    skippedNs.store(skipped, std::memory_order_relaxed);
+    const double seconds = static_cast<double>(skipped) / 1e9;
+    skippedTicks.store(static_cast<uint64_t>(seconds * static_cast<double>(performanceCounter.frequency())),
+                       std::memory_order_relaxed);
+}
+
 struct SetTimer {
     Clock::time_point due;
     uint64_t generation;  // orders timers with the same due time
@@ -184,10 +205,10 @@ void RunTimerThread() {
             timersChanged.wait(guard);
             continue;
         }
-        const auto now = Clock::now();
+        const auto now = Now();
         const auto due = timers.begin()->due;
         if (now < due) {
-            timersChanged.wait_until(guard, due);
+            timersChanged.wait_until(guard, due - Skipped());
             continue;
         }
         while (!timers.empty() && timers.begin()->due <= now) Fire();
@@ -227,6 +248,8 @@ void Release(PKSPIN_LOCK lock) {
 void CreateProcessors(uint32_t count, bool exclusive, uint64_t clockFrequency) {
     irqlExcludes = exclusive;
     performanceCounter = HostClock(clockFrequency);
+    skippedNs = 0;
+    skippedTicks = 0;
     for (uint32_t i = 0; i < count; i++) {
         processors.push_back(std::make_unique<Processor>());
         processors.back()->index = i;
@@ -264,6 +287,23 @@ void StopProcessorThreads() {
 
 void DestroyProcessors() {
     processors.clear();
+}
+
+// Each timer at its own time, and its DPC done before the next: as if the time had passed.
+void AdvanceTime(uint32_t ms) {
+    RequireIrql(PASSIVE_LEVEL, "AdvanceTime");
+    std::unique_lock guard(timerLock);
+    const auto target = Now() + std::chrono::milliseconds(ms);
+    while (!timers.empty() && timers.begin()->due <= target) {
+        SkipTo(timers.begin()->due);
+        Fire();
+        guard.unlock();
+        KeFlushQueuedDpcs();
+        guard.lock();
+    }
+    SkipTo(target);
+    guard.unlock();
+    timersChanged.notify_all();
 }
 
 uint32_t ProcessorCount() {
@@ -446,7 +486,7 @@ void KeInitializeTimerEx(PKTIMER timer, TIMER_TYPE) {
 BOOLEAN KeSetTimerEx(PKTIMER timer, LARGE_INTEGER dueTime, LONG period, PKDPC dpc) {
     RequireIrql(DISPATCH_LEVEL, "KeSetTimer");
     using Ticks = std::chrono::duration<long long, std::ratio<1, 10'000'000>>;
-    Clock::time_point due = Clock::now();
+    Clock::time_point due = Now();
     if (dueTime.QuadPart < 0) {
         due += Ticks(-dueTime.QuadPart);
     } else {
@@ -480,13 +520,13 @@ BOOLEAN KeCancelTimer(PKTIMER timer) {
 LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER frequency) {
     if (frequency) frequency->QuadPart = static_cast<LONGLONG>(performanceCounter.frequency());
     LARGE_INTEGER now;
-    now.QuadPart = static_cast<LONGLONG>(performanceCounter.Now());
+    now.QuadPart = static_cast<LONGLONG>(performanceCounter.Now() + skippedTicks.load(std::memory_order_relaxed));
     return now;
 }
 
 void KeQuerySystemTimePrecise(PLARGE_INTEGER time) {
     constexpr LONGLONG kFrom1601To1970 = 116'444'736'000'000'000;
-    const auto since1970 = std::chrono::system_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+    const auto since1970 = (std::chrono::system_clock::now().time_since_epoch() + Skipped()) / std::chrono::nanoseconds(1);
     time->QuadPart = static_cast<LONGLONG>(since1970) / 100 + kFrom1601To1970;
 }
 void KeQuerySystemTime(PLARGE_INTEGER time) {

@@ -25,6 +25,10 @@ void DestroyProcessors();
 void StartProcessorThreads();
 void StopProcessorThreads();
 
+// Skips time, for a test that would otherwise have to wait: every timer that falls due runs at its own time, in turn.
+// IRQL = PASSIVE_LEVEL.
+void AdvanceTime(uint32_t ms);
+
 uint32_t ProcessorCount();
 Processor* ProcessorAt(uint32_t index);
 

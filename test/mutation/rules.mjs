@@ -352,8 +352,8 @@ export const rules = [
   },
   {
     rule: 'the first hook takes our own unload routine away',
-    file: hooks,
-    edits: [['    residence_->Settle();\n', '']],
+    file: 'driver/core/residence.cpp',
+    edits: [['InterlockedCompareExchangePointer(routine, nullptr, unload);', '']],
     test: "the first hook takes our own unload routine away, and an absent one of the driver's is left absent",
   },
   {
@@ -433,6 +433,42 @@ export const rules = [
     file: capture,
     edits: [['if (!recording() || context.epoch.LoadAcquire() != epoch()) {', 'if (!recording()) {']],
     test: 'a request of an earlier capture ends in none',
+  },
+  {
+    rule: 'an IRP that comes again at a stack location has ended before: its context is reclaimed',
+    file: table,
+    edits: [['arrival < Find(PlaceOf(irp, kind)).arrival', 'false']],
+    test: 'an IRP that comes again at the same place has ended before: its context is reclaimed, and no other',
+  },
+  {
+    rule: 'a location that was passed on to a lower hook is alive in both',
+    file: table,
+    edits: [['irp == nullptr || (kind & Context::kRoutineIsOurs) != 0', 'irp == nullptr']],
+    test: "two hooks on one stack location: the upper one's request is alive though the IRP came again",
+  },
+  {
+    rule: 'old requests make room when a quota is used up',
+    file: table,
+    edits: [['ofThisEpoch && arrival >= oldBefore_', 'ofThisEpoch']],
+    test: 'when a quota is used up, old requests make room; young ones stay, and so do all while there is room',
+  },
+  {
+    rule: 'while there is room nothing is reclaimed',
+    file: table,
+    edits: [['if (!table.usedUp_.CompareExchange(1, 0)) {', 'if (count == 0) {']],
+    test: 'when a quota is used up, old requests make room; young ones stay, and so do all while there is room',
+  },
+  {
+    rule: "a context that holds a caller's routine is not reclaimed",
+    file: table,
+    edits: [['irp == nullptr || (kind & Context::kHasRoutine) != 0', 'irp == nullptr']],
+    test: "an old request that holds a caller's routine stays: it must yet be called",
+  },
+  {
+    rule: 'who is about to be unloaded hooks nothing',
+    file: 'driver/core/residence.cpp',
+    edits: [['if ((self_->Flags & DRVO_UNLOAD_INVOKED) == 0) return true;', 'return true;']],
+    test: 'who is about to be unloaded hooks nothing more, and keeps its unload routine',
   },
   {
     rule: 'a fast-I/O call that fell through says so',

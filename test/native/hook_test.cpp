@@ -9,6 +9,7 @@
 #include "protocol/version.h"
 #include "scripted_driver.h"
 #include "sim/driver_loader.h"
+#include "sim/processor.h"
 #include "sim/registry.h"
 
 namespace drivermon::test {
@@ -24,18 +25,15 @@ void Send(sim::Machine& machine, const ScriptedDriver& driver) {
     CHECK(handle->Control(kCode, nullptr, 0, nullptr, 0, nullptr) == STATUS_SUCCESS);
 }
 
+constexpr uint32_t kRestMs = 10'000;
+
 bool MayUnload() {
     return __atomic_load_n(&sim::ReferenceDriver(kOurs)->DriverUnload, __ATOMIC_ACQUIRE) != nullptr;
 }
 
 // Long enough for several looks at whether it may go.
 void Rest() {
-    KTIMER timer;
-    KeInitializeTimer(&timer);
-    LARGE_INTEGER due;
-    due.QuadPart = -500'000;
-    KeSetTimer(&timer, due, nullptr);
-    KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, nullptr);
+    sim::AdvanceTime(2 * kRestMs);
 }
 
 // The test machine's setting, for the life of a test.
@@ -62,41 +60,40 @@ constexpr FAST_IO_DISPATCH kConstantTable = MakeTable();
 }  // namespace
 
 TEST_CASE("as many drivers as there are slots, and not one more until one has gone and rested") {
-    for (uint32_t restMs : {0u, 3'600'000u}) {
-        CAPTURE(restMs);
-        sim::MachineOptions options;
-        options.slotRestMs = restMs;
-        auto machine = sim::Machine::Boot(options);
-        std::vector<std::unique_ptr<ScriptedDriver>> drivers;
-        for (uint32_t i = 0; i <= kMaxHookedDrivers; i++) {
-            const std::string number = std::to_string(i);
-            drivers.push_back(std::make_unique<ScriptedDriver>(u"D" + std::u16string(number.begin(), number.end())));
-        }
-        CaptureSession session(*machine);
-        REQUIRE(session.Start() == STATUS_SUCCESS);
-        std::vector<AddDriverReply> added(kMaxHookedDrivers);
-        for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
-            REQUIRE(session.AddDriver(drivers[i]->name(), &added[i]) == STATUS_SUCCESS);
-        }
-        for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
-            CHECK(session.AddDriver(drivers[i]->name()) == STATUS_OBJECT_NAME_COLLISION);
-        }
-        CHECK(session.AddDriver(drivers[kMaxHookedDrivers]->name()) == STATUS_INSUFFICIENT_RESOURCES);
-        for (const auto& driver : drivers) Send(*machine, *driver);
-        REQUIRE(session.RemoveDriver(added[7].driverId) == STATUS_SUCCESS);
-        // Late callers of the slot's thunks must find the originals they came for.
-        CHECK(session.AddDriver(drivers[kMaxHookedDrivers]->name()) ==
-              (restMs == 0 ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES));
-        if (restMs != 0)
-            CHECK(session.AddDriver(drivers[7]->name()) == STATUS_SUCCESS);  // the same may be back at once
-        REQUIRE(session.Stop() == STATUS_SUCCESS);
-        const Captured captured = session.Finish();
-        std::map<uint32_t, uint32_t> seen;
-        for (const Request& request : captured.WithCode(kCode)) seen[request.start->header.driverId]++;
-        CHECK(seen.size() == kMaxHookedDrivers);
-        for (const AddDriverReply& reply : added) CHECK(seen[reply.driverId] == 1);
-        session.Die();
+    auto machine = sim::Machine::Boot();
+    std::vector<std::unique_ptr<ScriptedDriver>> drivers;
+    for (uint32_t i = 0; i <= kMaxHookedDrivers; i++) {
+        const std::string number = std::to_string(i);
+        drivers.push_back(std::make_unique<ScriptedDriver>(u"D" + std::u16string(number.begin(), number.end())));
     }
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    std::vector<AddDriverReply> added(kMaxHookedDrivers);
+    for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
+        REQUIRE(session.AddDriver(drivers[i]->name(), &added[i]) == STATUS_SUCCESS);
+    }
+    for (uint32_t i = 0; i < kMaxHookedDrivers; i++) {
+        CHECK(session.AddDriver(drivers[i]->name()) == STATUS_OBJECT_NAME_COLLISION);
+    }
+    const std::u16string oneMore = drivers[kMaxHookedDrivers]->name();
+    CHECK(session.AddDriver(oneMore) == STATUS_INSUFFICIENT_RESOURCES);
+    for (const auto& driver : drivers) Send(*machine, *driver);
+    REQUIRE(session.RemoveDriver(added[7].driverId) == STATUS_SUCCESS);
+    // Late callers of the slot's thunks must find the originals they came for: a second before its time it still rests.
+    sim::AdvanceTime(kRestMs - 1000);
+    CHECK(session.AddDriver(oneMore) == STATUS_INSUFFICIENT_RESOURCES);
+    AddDriverReply again{};
+    CHECK(session.AddDriver(drivers[7]->name(), &again) == STATUS_SUCCESS);  // the same may be back at once
+    REQUIRE(session.RemoveDriver(again.driverId) == STATUS_SUCCESS);
+    sim::AdvanceTime(kRestMs);
+    CHECK(session.AddDriver(oneMore) == STATUS_SUCCESS);
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    const Captured captured = session.Finish();
+    std::map<uint32_t, uint32_t> seen;
+    for (const Request& request : captured.WithCode(kCode)) seen[request.start->header.driverId]++;
+    CHECK(seen.size() == kMaxHookedDrivers);
+    for (const AddDriverReply& reply : added) CHECK(seen[reply.driverId] == 1);
+    session.Die();
 }
 
 TEST_CASE("names up to the limit, and what lies beyond it") {
@@ -191,9 +188,7 @@ TEST_CASE("a fast-I/O table in read-only memory is not written, and is back afte
 }
 
 TEST_CASE("our own driver stays once it has hooked something") {
-    sim::MachineOptions options;
-    options.slotRestMs = 1;
-    auto machine = sim::Machine::Boot(options);
+    auto machine = sim::Machine::Boot();
     ScriptedDriver driver(u"Once");
     CHECK(MayUnload());
     {
@@ -209,9 +204,7 @@ TEST_CASE("our own driver stays once it has hooked something") {
 
 TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or in flight") {
     AllowUnload allowed;
-    sim::MachineOptions options;
-    options.slotRestMs = 1;
-    auto machine = sim::Machine::Boot(options);
+    auto machine = sim::Machine::Boot();
     ScriptedDriver driver(u"Leaving");
     PIRP pended = nullptr;
     driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
@@ -236,7 +229,8 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
     CHECK_FALSE(MayUnload());  // in flight
     Complete(pended, STATUS_SUCCESS);
     REQUIRE(waiting->Wait(sim::kForever));
-    while (!MayUnload()) std::this_thread::yield();
+    Rest();
+    CHECK(MayUnload());
 
     // One of two hooks gone is not enough, nor is the other while its driver's unload routine still runs in our thunk.
     {
@@ -258,7 +252,8 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
         other.reset();
         CHECK_FALSE(duringUnload);
     }
-    while (!MayUnload()) std::this_thread::yield();
+    Rest();
+    CHECK(MayUnload());
 
     // Hooked again it stays again, while somebody is chained on top of it as well.
     {
@@ -277,7 +272,11 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
         entry = thunk;
         REQUIRE(session.RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
     }
-    while (!MayUnload()) std::this_thread::yield();
+    CHECK_FALSE(MayUnload());
+    sim::AdvanceTime(kRestMs - 1000);
+    CHECK_FALSE(MayUnload());  // not rested
+    Rest();
+    CHECK(MayUnload());
     CHECK(sim::UnloadDriver(kOurs) == STATUS_SUCCESS);
     CHECK_FALSE(machine->Open(DRIVERMON_USER_PATH, &status));
 }
@@ -293,6 +292,21 @@ TEST_CASE("AllowUnload: not before the rest has passed") {
         REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
     }
     Rest();
+    CHECK_FALSE(MayUnload());
+}
+
+TEST_CASE("who is about to be unloaded hooks nothing more, and keeps its unload routine") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"TooLate");
+    CaptureSession session(*machine);
+    auto ours = sim::ReferenceDriver(kOurs);
+    // What the I/O manager notes when it is asked to unload a driver whose device is still open: it calls the routine
+    // when the handle is closed.
+    ours->Flags |= DRVO_UNLOAD_INVOKED;
+    CHECK(session.AddDriver(driver.name()) == STATUS_DELETE_PENDING);
+    CHECK(MayUnload());
+    ours->Flags &= ~DRVO_UNLOAD_INVOKED;
+    CHECK(session.AddDriver(driver.name()) == STATUS_SUCCESS);
     CHECK_FALSE(MayUnload());
 }
 
