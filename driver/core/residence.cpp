@@ -61,17 +61,16 @@ void Residence::Rest() {
     KeSetTimerEx(&timer_, due, static_cast<LONG>(restMs_ / kLooksPerRest + 1), &dpc_);
 }
 
+// The timer goes on until Settle or End: on Wine a routine that stops its own timer waits for itself.
 void Residence::Look() {
     KeAcquireSpinLockAtDpcLevel(&lock_);
     bool quiet = requests_->IsEmpty();
-    bool leave = resting_ && quiet && wasQuiet_;
-    wasQuiet_ = quiet;
-    if (leave) {
+    if (resting_ && quiet && wasQuiet_) {
         resting_ = false;
         SetUnload(self_, unload_);
     }
+    wasQuiet_ = quiet;
     KeReleaseSpinLockFromDpcLevel(&lock_);
-    if (leave) KeCancelTimer(&timer_);
 }
 
 void NTAPI Residence::OnTimer(PKDPC, PVOID context, PVOID, PVOID) {

@@ -72,8 +72,11 @@ class UserHandle {
     virtual std::unique_ptr<Pending> BeginControl(uint32_t code, const void* in, uint32_t inBytes, void* out,
                                                   uint32_t outBytes) = 0;
     virtual std::unique_ptr<Pending> BeginRead(void* out, uint32_t bytes, uint64_t offset) = 0;
+    virtual std::unique_ptr<Pending> BeginWrite(const void* in, uint32_t bytes, uint64_t offset) = 0;
     // CancelIoEx(handle, NULL): every outstanding request of this handle.
     virtual void CancelAll() = 0;
+    // CancelIo(handle): those that the calling thread has issued.
+    virtual void CancelOwn() = 0;
 };
 constexpr uint32_t kForever = 0xFFFFFFFFu;
 

@@ -280,16 +280,17 @@ class FinishedRequest final : public UserHandle::Pending {
     const uint32_t returned_;
 };
 
-// NtCancelIoFileEx: one request, or (NULL) all. The list's lock keeps a request listed while its IRP is pinned, and no
+// NtCancelIoFileEx, NtCancelIoFile: one request; or (NULL) all; or all of one thread. The list's lock keeps a request listed while its IRP is pinned, and no
 // longer: the completion, which a cancel routine may well do, takes the same lock.
-void CancelListed(File* file, const Request* which) {
+void CancelListed(File* file, const Request* which, PETHREAD thread) {
     for (;;) {
         PIRP irp = nullptr;
         {
             std::lock_guard guard(file->requestsLock);
             for (Request* request = file->requests; request && !irp; request = request->next) {
+                const bool listed = !thread || request->irp->Tail.Overlay.Thread == thread;
                 const bool chosen =
-                    which ? request == which : !__atomic_load_n(&request->irp->Cancel, __ATOMIC_ACQUIRE);
+                    which ? request == which : listed && !__atomic_load_n(&request->irp->Cancel, __ATOMIC_ACQUIRE);
                 if (chosen) irp = request->irp;
             }
             if (!irp) return;
@@ -309,7 +310,7 @@ void OverlappedRequest::Cancel() {
         if (request_->done) return;
         ObfReferenceObject(&file->body);
     }
-    CancelListed(file, request_);
+    CancelListed(file, request_, nullptr);
     ObfDereferenceObject(&file->body);
 }
 
@@ -343,7 +344,12 @@ class Handle final : public FileHandle {
         IO_STATUS_BLOCK iosb;
         return Overlapped(SubmitTransfer(IRP_MJ_READ, out, bytes, offset, &iosb), iosb);
     }
-    void CancelAll() override { CancelListed(file_, nullptr); }
+    std::unique_ptr<Pending> BeginWrite(const void* in, uint32_t bytes, uint64_t offset) override {
+        IO_STATUS_BLOCK iosb;
+        return Overlapped(SubmitTransfer(IRP_MJ_WRITE, const_cast<void*>(in), bytes, offset, &iosb), iosb);
+    }
+    void CancelAll() override { CancelListed(file_, nullptr, nullptr); }
+    void CancelOwn() override { CancelListed(file_, nullptr, CurrentThread()); }
 
  private:
     // Each returns the request, which the caller must release, or NULL with the result in `iosb`.

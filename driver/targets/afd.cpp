@@ -378,8 +378,7 @@ NTSTATUS DispatchClose(PDEVICE_OBJECT, PIRP irp) {
 }
 
 void Unload(PDRIVER_OBJECT driver) {
-    // The DPC of a delay whose request was taken from it may still be on its way to the queue in our device.
-    KeFlushQueuedDpcs();
+    AfdOf(driver->DeviceObject)->pending.End();
     IoDeleteDevice(driver->DeviceObject);
 }
 

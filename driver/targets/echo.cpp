@@ -10,8 +10,10 @@ namespace {
 constexpr ULONG kTag = Tag("mEch");
 constexpr WCHAR kDeviceName[] = TARGET_TEXT("\\Device\\DrivermonEcho");
 constexpr WCHAR kLinkName[] = TARGET_TEXT("\\??\\DrivermonEcho");
+constexpr WCHAR kStackDeviceName[] = TARGET_TEXT("\\Device\\DrivermonEchoStack");
+constexpr WCHAR kStackLinkName[] = TARGET_TEXT("\\??\\DrivermonEchoStack");
 
-// The device's extension.
+// A device's extension.
 struct Echo {
     PendQueue pending;
 };
@@ -48,8 +50,14 @@ ULONG MoveTail(PIRP irp) {
     return bytes;
 }
 
+NTSTATUS Transfer(PIRP irp);
+
 // A pended request's delay has passed. IRQL = DISPATCH_LEVEL.
 void Expire(PIRP irp) {
+    if (IoGetCurrentIrpStackLocation(irp)->MajorFunction != IRP_MJ_DEVICE_CONTROL) {
+        Transfer(irp);
+        return;
+    }
     const NTSTATUS status = static_cast<EchoPendRequest*>(irp->AssociatedIrp.SystemBuffer)->status;
     Complete(irp, status, NT_ERROR(status) ? 0 : MoveTail<EchoPendRequest>(irp));
 }
@@ -128,27 +136,31 @@ NTSTATUS DispatchClose(PDEVICE_OBJECT, PIRP irp) {
     return Complete(irp, STATUS_SUCCESS);
 }
 
-NTSTATUS DispatchRead(PDEVICE_OBJECT, PIRP irp) {
+// READ or WRITE: from or to the handle's store. IRQL <= DISPATCH_LEVEL.
+NTSTATUS Transfer(PIRP irp) {
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(irp);
+    const bool reads = stack->MajorFunction == IRP_MJ_READ;
+    // The parameters of both are laid out alike.
+    const ULONG length = stack->Parameters.Read.Length;
+    void* buffer = stack->DeviceObject->Flags & DO_DIRECT_IO ? DirectBuffer(irp) : irp->AssociatedIrp.SystemBuffer;
+    if (length && !buffer) return Complete(irp, STATUS_INSUFFICIENT_RESOURCES);
     auto* store = static_cast<Store*>(stack->FileObject->FsContext);
     KIRQL irql;
     KeAcquireSpinLock(&store->lock, &irql);
-    const ULONG bytes = Least(stack->Parameters.Read.Length, store->bytes);
-    if (bytes) RtlCopyMemory(irp->AssociatedIrp.SystemBuffer, store->data, bytes);
+    if (!reads) store->bytes = Least(length, kEchoStoreBytes);
+    const ULONG bytes = Least(length, store->bytes);
+    if (bytes && reads) RtlCopyMemory(buffer, store->data, bytes);
+    if (bytes && !reads) RtlCopyMemory(store->data, buffer, bytes);
     KeReleaseSpinLock(&store->lock, irql);
-    return Complete(irp, STATUS_SUCCESS, bytes);
+    return Complete(irp, STATUS_SUCCESS, reads ? bytes : length);
 }
 
-NTSTATUS DispatchWrite(PDEVICE_OBJECT, PIRP irp) {
-    PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(irp);
-    auto* store = static_cast<Store*>(stack->FileObject->FsContext);
-    const ULONG length = stack->Parameters.Write.Length;
-    KIRQL irql;
-    KeAcquireSpinLock(&store->lock, &irql);
-    store->bytes = Least(length, kEchoStoreBytes);
-    if (store->bytes) RtlCopyMemory(store->data, irp->AssociatedIrp.SystemBuffer, store->bytes);
-    KeReleaseSpinLock(&store->lock, irql);
-    return Complete(irp, STATUS_SUCCESS, length);
+NTSTATUS DispatchTransfer(PDEVICE_OBJECT device, PIRP irp) {
+    const auto offset = static_cast<uint64_t>(IoGetCurrentIrpStackLocation(irp)->Parameters.Read.ByteOffset.QuadPart);
+    if (offset <= kEchoLater) return Transfer(irp);
+    const auto delayUs = static_cast<ULONG>(offset - kEchoLater);
+    if (!EchoOf(device)->pending.Insert(irp, delayUs)) return Complete(irp, STATUS_INSUFFICIENT_RESOURCES);
+    return STATUS_PENDING;
 }
 
 NTSTATUS DispatchDeviceControl(PDEVICE_OBJECT device, PIRP irp) {
@@ -175,12 +187,42 @@ NTSTATUS DispatchDeviceControl(PDEVICE_OBJECT device, PIRP irp) {
     return Complete(irp, STATUS_INVALID_DEVICE_REQUEST);
 }
 
+struct DeviceNames {
+    UNICODE_STRING device, link;
+};
+// Functions: nobody runs constructors for a .sys.
+DeviceNames Names() {
+    return {Name(kDeviceName), Name(kLinkName)};
+}
+DeviceNames StackNames() {
+    return {Name(kStackDeviceName), Name(kStackLinkName)};
+}
+
+NTSTATUS AddDevice(PDRIVER_OBJECT driver, DeviceNames names, DEVICE_TYPE type, ULONG ioMethod) {
+    PDEVICE_OBJECT device;
+    NTSTATUS status = IoCreateDevice(driver, sizeof(Echo), &names.device, type, 0, FALSE, &device);
+    if (!NT_SUCCESS(status)) return status;
+    status = IoCreateSymbolicLink(&names.link, &names.device);
+    if (!NT_SUCCESS(status)) {
+        IoDeleteDevice(device);
+        return status;
+    }
+    EchoOf(device)->pending.Initialize(Expire);
+    device->Flags |= ioMethod;
+    device->Flags &= ~DO_DEVICE_INITIALIZING;
+    return STATUS_SUCCESS;
+}
+
+void RemoveDevice(PDEVICE_OBJECT device, DeviceNames names) {
+    IoDeleteSymbolicLink(&names.link);
+    EchoOf(device)->pending.End();
+    IoDeleteDevice(device);
+}
+
+// The device that was added last is the first in the list.
 void Unload(PDRIVER_OBJECT driver) {
-    UNICODE_STRING link = Name(kLinkName);
-    IoDeleteSymbolicLink(&link);
-    // The DPC of a delay whose request was taken from it may still be on its way to the queue in our device.
-    KeFlushQueuedDpcs();
-    IoDeleteDevice(driver->DeviceObject);
+    RemoveDevice(driver->DeviceObject, Names());
+    RemoveDevice(driver->DeviceObject, StackNames());
 }
 
 }  // namespace
@@ -189,26 +231,19 @@ void Unload(PDRIVER_OBJECT driver) {
 extern "C" NTSTATUS TARGET_ENTRY(EchoDriverEntry)(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     using namespace drivermon::targets;
 
-    UNICODE_STRING name = Name(kDeviceName);
-    PDEVICE_OBJECT device;
-    NTSTATUS status = IoCreateDevice(driver, sizeof(Echo), &name, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+    NTSTATUS status = AddDevice(driver, StackNames(), kEchoStackDeviceType, DO_DIRECT_IO);
     if (!NT_SUCCESS(status)) return status;
-    UNICODE_STRING link = Name(kLinkName);
-    status = IoCreateSymbolicLink(&link, &name);
+    status = AddDevice(driver, Names(), FILE_DEVICE_UNKNOWN, DO_BUFFERED_IO);
     if (!NT_SUCCESS(status)) {
-        IoDeleteDevice(device);
+        RemoveDevice(driver->DeviceObject, StackNames());
         return status;
     }
-    EchoOf(device)->pending.Initialize(Expire);
-
     driver->MajorFunction[IRP_MJ_CREATE] = DispatchCreate;
     driver->MajorFunction[IRP_MJ_CLEANUP] = DispatchCleanup;
     driver->MajorFunction[IRP_MJ_CLOSE] = DispatchClose;
-    driver->MajorFunction[IRP_MJ_READ] = DispatchRead;
-    driver->MajorFunction[IRP_MJ_WRITE] = DispatchWrite;
+    driver->MajorFunction[IRP_MJ_READ] = DispatchTransfer;
+    driver->MajorFunction[IRP_MJ_WRITE] = DispatchTransfer;
     driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = DispatchDeviceControl;
     driver->DriverUnload = Unload;
-    device->Flags |= DO_BUFFERED_IO;
-    device->Flags &= ~DO_DEVICE_INITIALIZING;
     return STATUS_SUCCESS;
 }

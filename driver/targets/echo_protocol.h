@@ -3,8 +3,12 @@
 // It exists to be watched: each request asks for one way in which an IRP can live and end, and its caller knows
 // beforehand what must be seen. The same driver runs in the simulator and, as DrivermonEcho.sys, under Wine and NT.
 //
-//   READ   completes at once with what the last WRITE on the same handle stored
+//   READ   completes with what the last WRITE on the same handle stored
 //   WRITE  stores up to kEchoStoreBytes; Information is the whole length
+// At an offset of kEchoLater plus a delay in microseconds they pend, and are completed from a DPC.
+//
+// There are two devices. One has buffered I/O, and nothing above it. The other has direct I/O, and is there for another
+// driver to be put on top of it (layer_protocol.h): one finds it by its device type.
 #pragma once
 
 #include <stdint.h>
@@ -14,6 +18,7 @@ namespace drivermon::targets {
 #define DRIVERMON_ECHO_SERVICE_NAME "DrivermonEcho"
 #define DRIVERMON_ECHO_DRIVER_NAME u"\\Driver\\DrivermonEcho"
 #define DRIVERMON_ECHO_USER_PATH u"\\\\.\\DrivermonEcho"
+#define DRIVERMON_ECHO_STACK_USER_PATH u"\\\\.\\DrivermonEchoStack"
 
 // CTL_CODE(FILE_DEVICE_UNKNOWN, 0x900 + n, method, FILE_ANY_ACCESS)
 constexpr uint32_t EchoCode(uint32_t n, uint32_t method) {
@@ -51,5 +56,7 @@ static_assert(sizeof(EchoFailRequest) == 8, "protocol");
 constexpr uint32_t kEchoHold = EchoCode(6, 0);
 
 constexpr uint32_t kEchoStoreBytes = 4096;
+constexpr uint64_t kEchoLater = 1ull << 62;
+constexpr uint32_t kEchoStackDeviceType = 0x8D4D;  // from the range that is left to vendors
 
 }  // namespace drivermon::targets

@@ -4,22 +4,12 @@
 // one program, it carries the target's name.
 #pragma once
 
+#include "core/nt.h"
+
 #ifdef DRIVERMON_SIM
-#include "sim/nt.h"
 #define TARGET_TEXT(s) u##s
 #define TARGET_ENTRY(name) name
 #else
-#ifdef __MINGW32__
-// mingw's <intrin.h> and its wdm.h both define these two, and C++ takes only one.
-#include <intrin.h>
-#define InterlockedBitTestAndSet WdmInterlockedBitTestAndSet
-#define InterlockedBitTestAndReset WdmInterlockedBitTestAndReset
-#include <ntddk.h>
-#undef InterlockedBitTestAndSet
-#undef InterlockedBitTestAndReset
-#else
-#include <ntddk.h>
-#endif
 #define TARGET_TEXT(s) L##s
 #define TARGET_ENTRY(name) DriverEntry
 #endif

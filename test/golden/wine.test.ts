@@ -11,7 +11,7 @@ import { comparable } from '../wine/what-wine-cannot-show.ts'
 const echo = '\\Driver\\DrivermonEcho'
 
 test('an old capture still says what its caller asked', async () => {
-  const truth = readTruth(join(import.meta.dirname, 'wine.truth.jsonl'), 64)
+  const truth = readTruth(join(import.meta.dirname, 'wine.truth.jsonl'), { input: 64, output: 64 })
   const { capture, warnings } = await loadCaptureFile(join(import.meta.dirname, 'wine.pcapng'), {
     budgetBytes: 64 << 20,
   })

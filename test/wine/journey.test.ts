@@ -5,61 +5,33 @@
 // the Linux one, and must hold exactly that. Then the same questions on the simulated machine must leave the same rows.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decodeHello, HELLO_REPLY_BYTES } from '../../src/protocol/control.ts'
-import { captureFile } from '../support/capture-file.ts'
-import { buildForWindows, caller, Machine } from './machine.mjs'
-import { type Request, type Row, readTruth, requestsOf, showRows, type Truth } from './truth.ts'
-import { comparable } from './what-wine-cannot-show.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import {
+  bootForThisFile,
+  drivers,
+  endRecorder,
+  rowsOf,
+  rowsOfRecords,
+  runCaller,
+  runCallerSimulated,
+  startRecorder,
+  until,
+} from './booted.ts'
+import { type Request, type Row, readTruth, requestsOf, type Truth } from './truth.ts'
+import { comparable, isComparable } from './what-wine-cannot-show.ts'
 import { Wine } from './wine.mjs'
 
-const root = resolve(import.meta.dirname, '../..')
-const drivermon = join(root, 'dist/drivermon.cjs')
-const callerSimulated = join(root, 'build-tests/caller_simulated')
-
-const echo = '\\Driver\\DrivermonEcho'
-const mountMgr = '\\Driver\\MountMgr'
+const { echo, layer, mountMgr } = drivers
 
 /** Less than the longest payload: what is cut off must be cut off at the right place. */
-const snapLength = 1024
+const snap = { input: 1024, output: 1024 }
 
-mkdirSync(join(root, 'build-wine'), { recursive: true })
-const folder = mkdtempSync(join(root, 'build-wine/journey-'))
-const machine = new Machine(join(folder, 'prefix'))
+/** The control code that the upper layer answers itself. */
+const layerUse = 0x222800
 
-type Program = ReturnType<Machine['start']>
-
-beforeAll(async () => {
-  buildForWindows()
-  await machine.boot()
-})
-
-afterAll(() => {
-  machine.leave()
-  machine.powerOff()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-/** Waits for something that a program is going to do. */
-async function until(program: Program, what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000
-  while (!condition()) {
-    if (!program.running) throw new Error(`It ended before ${what}: ${JSON.stringify(await program.ended)}`)
-    if (performance.now() > deadline) throw new Error(`No ${what} within a minute: ${program.stderr()}`)
-    await new Promise((resume) => setTimeout(resume, 20))
-  }
-}
-
-/** `drivermon record`, capturing. Its first line of progress says that it is. */
-async function startRecorder(file: string, ...drivers: string[]): Promise<Program> {
-  const options = ['--source', 'device', '--snaplen', String(snapLength), '--json', '--progress']
-  const watched = drivers.flatMap((driver) => ['--driver', driver])
-  const recorder = machine.startDrivermon(['record', ...options, ...watched, '--out', Wine.path(file)])
-  await until(recorder, 'progress', () => recorder.stderr().includes('requests'))
-  return recorder
-}
+const { machine, folder } = bootForThisFile()
 
 describe('with the real driver under Wine', () => {
   const file = join(folder, 'capture.pcapng')
@@ -72,44 +44,61 @@ describe('with the real driver under Wine', () => {
   const seen = (driver: string) => sentTo(driver, comparable(requestsOf(ours)))
 
   beforeAll(async () => {
-    const truthFile = join(folder, 'truth.jsonl')
-    const recorder = await startRecorder(file, echo, mountMgr)
-    const asked = await machine.start([caller, Wine.path(truthFile)]).end(60_000)
-    expect(asked).toEqual({ status: 0, stdout: '', stderr: '' })
-    recorder.interrupt()
-    const recorded = await recorder.end(30_000)
-    expect(recorded.status, recorded.stderr).toBe(0)
-    summary = JSON.parse(recorded.stdout)
-    truth = readTruth(truthFile, snapLength)
-    rows = showRows(drivermon, file)
+    const recorder = await startRecorder(machine, file, [echo, layer, mountMgr], '--snaplen', '1024')
+    await runCaller(machine, 'ask', folder)
+    summary = await endRecorder(recorder)
+    truth = readTruth(join(folder, 'truth.jsonl'), snap)
+    rows = rowsOf(file)
     ours = rows.filter(({ pid }) => pid === truth.process)
   })
 
-  it('loses nothing', () => {
+  it('loses nothing but what cannot be had', () => {
     expect(summary).toMatchObject({ unpaired: 0, rows: rows.length, requests: rows.length })
-    const { starts, ends, others } = summary.dropped as { starts: object; ends: object; others: number }
-    expect([...Object.values(starts), ...Object.values(ends), others].filter((count) => count !== 0)).toEqual(
-      [],
+    const { starts, ends, others } = summary.dropped as Record<string, Record<string, number>>
+    const lost = [starts, ends, { others }].map((counts) =>
+      Object.entries(counts).filter(([, count]) => Number(count) !== 0),
     )
+    // A caller's own memory (METHOD_NEITHER), when a layer has completed again, out of the caller's thread.
+    const unreadable = ours.filter((row) => row.pended && (row.code & 3) === 3 && row.information)
+    expect(lost).toEqual([[], [['payloadFault', unreadable.length]], []])
     expect(rows.filter(({ state }) => state !== 'done')).toEqual([])
   })
 
-  it('has a row for each request to our driver, and no other, as its caller knows it', () => {
-    expect(issued(echo).map((requests) => requests.length)).toEqual([101, 77])
-    expect(seen(echo)).toEqual(issued(echo))
+  it.each([
+    [echo, [613, 101, 1]],
+    [layer, [888]],
+  ])('has a row for each request that %s saw, and no other, as its caller knows it', (driver, counts) => {
+    expect(issued(driver).map((requests) => requests.length)).toEqual(counts)
+    expect(seen(driver)).toEqual(issued(driver))
     // Who closes a handle is another matter.
     const others = rows.filter((row) => row.pid !== truth.process && row.function !== 'IRP_MJ_CLOSE')
-    expect(others.filter((row) => row.driver === echo)).toEqual([])
+    expect(others.filter((row) => row.driver === driver)).toEqual([])
+  })
+
+  it('shows one request on its way through three devices, which end in the opposite order', () => {
+    const [all] = requestsOf(ours).keys()
+    const onTheWay = ours.filter((row) => row.tid === all && row.code !== layerUse && isComparable(row))
+    let through = 0
+    for (let i = onTheWay.findIndex((row) => row.driver === layer); i < onTheWay.length; i += 3) {
+      const [upper, lower, bottom] = onTheWay.slice(i, i + 3)
+      if (upper.driver === mountMgr) break
+      expect([upper.driver, lower.driver, bottom.driver]).toEqual([layer, layer, echo])
+      expect([lower.irp, bottom.irp]).toEqual([upper.irp, upper.irp])
+      expect(upper.latency_ns).toBeGreaterThanOrEqual(lower.latency_ns)
+      expect(lower.latency_ns).toBeGreaterThanOrEqual(bottom.latency_ns)
+      through++
+    }
+    expect(through).toBe(440)
   })
 
   it('shows requests that were cancelled or completed later with what they ended with', () => {
     const pended = ours.filter((row) => row.pended)
-    expect(pended.filter((row) => row.cancelled).map((row) => row.status)).toEqual(
-      Array(6).fill('STATUS_CANCELLED'),
-    )
-    expect(new Set(pended.filter((row) => !row.cancelled).map((row) => row.status))).toEqual(
-      new Set(['STATUS_SUCCESS', 'STATUS_UNSUCCESSFUL', 'STATUS_BUFFER_OVERFLOW']),
-    )
+    const endings = (cancelled: boolean) =>
+      new Set(pended.filter((row) => row.cancelled === cancelled).map((row) => row.status))
+    expect(endings(true)).toEqual(new Set(['STATUS_CANCELLED']))
+    expect(endings(false)).toContain('STATUS_SUCCESS')
+    expect(endings(false)).toContain('STATUS_UNSUCCESSFUL')
+    expect(endings(false)).toContain('STATUS_BUFFER_OVERFLOW')
   })
 
   it('shows each handle closed once', () => {
@@ -150,20 +139,12 @@ describe('with the real driver under Wine', () => {
   })
 
   it('leaves the same rows as the simulated machine, but for what Wine cannot show', () => {
-    const truthFile = join(folder, 'truth-simulated.jsonl')
-    const recordsFile = join(folder, 'records-simulated')
-    const simulated = spawnSync(callerSimulated, [truthFile, recordsFile, String(snapLength)], {
-      encoding: 'utf8',
-    })
-    expect({ status: simulated.status, stderr: simulated.stderr }).toEqual({ status: 0, stderr: '' })
-
-    const capture = join(folder, 'simulated.pcapng')
-    writeCapture(capture, readFileSync(recordsFile))
-    const { process } = readTruth(truthFile, snapLength)
-    const rowsThere = showRows(drivermon, capture).filter(
-      ({ pid, driver }) => pid === process && driver === echo,
-    )
-    expect(comparable(requestsOf(rowsThere))).toEqual(seen(echo))
+    runCallerSimulated('ask', folder)
+    const { process } = readTruth(join(folder, 'simulated.truth.jsonl'), snap)
+    const there = rowsOfRecords(join(folder, 'simulated.records')).filter(({ pid }) => pid === process)
+    for (const driver of [echo, layer]) {
+      expect(sentTo(driver, comparable(requestsOf(there)))).toEqual(seen(driver))
+    }
   })
 })
 
@@ -202,7 +183,7 @@ describe('the command line on a machine with the driver', () => {
   })
 
   it('refuses a second client, and serves the next one', async () => {
-    const first = await startRecorder(join(folder, 'first.pcapng'), echo)
+    const first = await startRecorder(machine, join(folder, 'first.pcapng'), [echo])
     const args = [
       'record',
       '--source',
@@ -217,12 +198,13 @@ describe('the command line on a machine with the driver', () => {
     expect(second.stderr.trim().split('\n')).toEqual([
       expect.stringContaining('Another program is using the DriverMon driver'),
     ])
-    first.interrupt()
-    expect((await first.end(30_000)).status).toBe(0)
+    await endRecorder(first)
+    await endRecorder(await startRecorder(machine, join(folder, 'third.pcapng'), [echo]))
+  })
 
-    const third = await startRecorder(join(folder, 'third.pcapng'), echo)
-    third.interrupt()
-    expect((await third.end(30_000)).status).toBe(0)
+  it('keeps a driver loaded that has hooked something', async () => {
+    expect(await machine.stopDriver()).toBe(true)
+    await endRecorder(await startRecorder(machine, join(folder, 'fourth.pcapng'), [echo]))
   })
 })
 
@@ -230,24 +212,4 @@ function sentTo(driver: string, threads: Request[][]): Request[][] {
   return threads
     .map((requests) => requests.filter((request) => request.driver === driver))
     .filter((requests) => requests.length > 0)
-}
-
-/** A HelloReply and records, as the driver gave them, as a capture file. */
-function writeCapture(file: string, bytes: Buffer): void {
-  const hello = decodeHello(bytes.subarray(0, HELLO_REPLY_BYTES))
-  const { writer, bytes: fileBytes } = captureFile({
-    abiVersion: hello.abiVersion,
-    ticksPerSecond: hello.ticksPerSecond,
-    anchorTicks: hello.anchorTicks,
-    anchorUtcMs: hello.anchorUtcMs,
-    os: 'Simulated kernel',
-    application: 'DriverMon tests',
-    source: 'sim',
-    series: 0,
-    recordedOnly: '',
-  })
-  writer.begin()
-  writer.write(bytes.subarray(HELLO_REPLY_BYTES))
-  writer.end()
-  writeFileSync(file, fileBytes())
 }

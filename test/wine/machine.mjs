@@ -20,7 +20,9 @@ const driverFolder = join(root, 'build-sys')
 const services = [
   { name: 'DriverMon1', file: 'DriverMon.sys' },
   { name: 'DrivermonEcho', file: 'DrivermonEcho.sys' },
+  { name: 'DrivermonLayer', file: 'DrivermonLayer.sys' }, // goes on top of the one before
 ]
+const ours = services[0].name
 
 /** Node for Windows, from the npm registry, once. (Its package is for Windows only, so npm ci cannot bring it.) */
 export function windowsNode() {
@@ -74,13 +76,15 @@ function placeDriver(/** @type {Wine} */ wine, /** @type {string} */ file) {
 export class Machine {
   #wine
   #node
+  #allowUnload
   /** @type {ReturnType<Wine['start']> | undefined} */
   #idle
 
-  /** @param {string} prefix */
-  constructor(prefix) {
+  /** @param {string} prefix @param {{ allowUnload?: boolean }} options allowUnload: as on a developer's test machine */
+  constructor(prefix, { allowUnload = false } = {}) {
     this.#wine = new Wine(prefix)
     this.#node = windowsNode()
+    this.#allowUnload = allowUnload
   }
 
   /** Installs what is missing, and starts the drivers. */
@@ -99,6 +103,10 @@ export class Machine {
       const group = ['group=', 'System Bus Extender']
       await wine.expect(['sc', 'create', name, 'type=', 'kernel', 'binPath=', path, ...group], 30_000)
     }
+    if (this.#allowUnload) {
+      const key = `HKLM\\System\\CurrentControlSet\\Services\\${ours}`
+      await wine.expect(['reg', 'add', key, '/v', 'AllowUnload', '/t', 'REG_DWORD', '/d', '1', '/f'], 30_000)
+    }
     // MountMgr is Wine's own, and starts by itself, but not necessarily before we need it.
     for (const name of ['MountMgr', ...services.map((service) => service.name)])
       await this.#startService(name)
@@ -106,9 +114,25 @@ export class Machine {
 
   async #startService(/** @type {string} */ name) {
     const start = await this.#wine.run(['net', 'start', name], 60_000)
+    const state = await this.#stateOf(name)
+    if (state !== 'RUNNING')
+      throw new Error(`The service ${name} does not start, it is ${state}: ${start.stdout}`)
+  }
+
+  /** RUNNING, STOPPED, … */
+  async #stateOf(/** @type {string} */ name) {
     const { stdout } = await this.#wine.expect(['sc', 'query', name], 30_000)
-    if (!stdout.includes('RUNNING'))
-      throw new Error(`The service ${name} does not start: ${start.stdout}${stdout}`)
+    return /STATE\s*:\s*\d+\s+(\w+)/.exec(stdout)?.[1]
+  }
+
+  /** Asks our driver to unload. Returns whether it is still loaded. */
+  async stopDriver() {
+    await this.#wine.run(['sc', 'stop', ours], 30_000)
+    return (await this.#stateOf(ours)) !== 'STOPPED'
+  }
+
+  async startDriver() {
+    await this.#startService(ours)
   }
 
   /** A Windows program, started. */

@@ -15,7 +15,8 @@ export interface Request {
   input: string
   outputLength: number
   status: string
-  information: number
+  /** Null: it had not ended. */
+  information: number | null
   output: string
   pended: boolean
   cancelled: boolean
@@ -31,8 +32,13 @@ export interface Truth {
   answers: Map<string, string[]>
 }
 
-/** Bytes beyond `snapLength` are not in a capture. */
-export function readTruth(file: string, snapLength: number): Truth {
+/** How many bytes of each input and output a capture keeps. */
+export interface SnapLengths {
+  input: number
+  output: number
+}
+
+export function readTruth(file: string, snap: SnapLengths): Truth {
   const [head, ...lines] = readFileSync(file, 'utf8')
     .trim()
     .split('\n')
@@ -51,11 +57,11 @@ export function readTruth(file: string, snapLength: number): Truth {
         driver: line.driver,
         function: functionFullName(functionIndex(line.major, 0)),
         code: line.code,
-        input: line.input.slice(0, 2 * snapLength),
+        input: line.input.slice(0, 2 * snap.input),
         outputLength: line.outputLength,
-        status: statusName(line.status),
-        information: line.information,
-        output: line.output.slice(0, 2 * snapLength),
+        status: line.status === null ? 'in_flight' : statusName(line.status),
+        information: line.status === null ? null : line.information,
+        output: line.output.slice(0, 2 * snap.output),
         pended: line.pended,
         cancelled: line.cancelled,
       }),
@@ -77,10 +83,12 @@ export interface Row {
   output: string | null
   output_length: number
   status: string | null
-  information: number
+  information: number | null
   pended: boolean | null
   cancelled: boolean | null
   file: string
+  irp: string
+  latency_ns: number
 }
 
 /** What the command line shows of a capture file. */

@@ -1,15 +1,16 @@
-// caller_simulated.cpp: the caller on the simulated machine: `caller_simulated TRUTH-FILE RECORDS-FILE SNAP-LENGTH`.
+// caller_simulated.cpp: the caller on the simulated machine.
 //
-// It is both sides at once: the program that asks the echo driver, and the client that captures. What it captures
-// goes to a file as it came: the HelloReply, then the records.
-#include <cstring>
+//   caller_simulated ask FOLDER        asks what the Windows caller asks, and captures it, too
+//   caller_simulated sessions FOLDER   runs the sessions
 #include <stdexcept>
 
-#include "protocol/control.h"
-#include "protocol/layout.h"
+#include "client.h"
 #include "scenario.h"
-#include "sim/nt.h"
+#include "sessions.h"
+#include "sim/driver_loader.h"
+#include "sim/user_mode.h"
 #include "targets/echo_protocol.h"
+#include "targets/layer.h"
 
 namespace drivermon::caller {
 
@@ -19,71 +20,27 @@ uint32_t CurrentThreadId() {
 
 namespace {
 
-constexpr sim::Status kEndOfFile = static_cast<sim::Status>(0xC0000011);
+// Less than the longest payload: what is cut off must be cut off at the right place.
+constexpr uint32_t kSnapLength = 1024;
 
-sim::Machine* theMachine;
-
-std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, sim::Status* status) {
-    return theMachine->Open(path, status);
+std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, bool synchronous, sim::Status* status) {
+    sim::OpenOptions options;
+    options.synchronous = synchronous;
+    return sim::OpenFile(path, options, status);
 }
 
-class Client {
+// The layer driver is not part of the simulated machine. It goes before what it is attached to.
+class LayerDriver {
  public:
-    explicit Client(const std::string& path) : file_(std::fopen(path.c_str(), "wb"), std::fclose) {
-        if (!file_) throw std::runtime_error("cannot write " + path);
-        sim::Status status;
-        device_ = Open(DRIVERMON_USER_PATH, &status);
-        if (!device_) throw std::runtime_error("cannot open our driver");
-        const HelloRequest hello{kAbiVersion, kLayoutHash};
-        HelloReply reply;
-        Ask(kControlHello, &hello, sizeof(hello), &reply, sizeof(reply));
-        Write(&reply, sizeof(reply));
-    }
-
-    void Hook(const std::u16string& driver) {
-        const AddDriverRequest request{0, static_cast<uint32_t>(driver.size() * sizeof(char16_t))};
-        Bytes message(sizeof(request) + request.nameLength);
-        std::memcpy(message.data(), &request, sizeof(request));
-        std::memcpy(message.data() + sizeof(request), driver.data(), request.nameLength);
-        AddDriverReply reply;
-        Ask(kControlAddDriver, message.data(), static_cast<uint32_t>(message.size()), &reply, sizeof(reply));
-    }
-
-    void Start(uint32_t snapLength) {
-        // The questions are asked by this very process, which is the driver's client.
-        Predicates predicates{};
-        predicates.flags = kPredicateOwnProcesses;
-        Ask(kControlSetPredicates, &predicates, sizeof(predicates), nullptr, 0);
-        const StartRequest request{kDefaultRingBytes, snapLength, snapLength, 0};
-        Ask(kControlStart, &request, sizeof(request), nullptr, 0);
-    }
-
-    // Everything fits into the rings: nothing is fetched before the end.
-    void Stop() {
-        Ask(kControlStop, nullptr, 0, nullptr, 0);
-        Bytes buffer(kMinDataBytes);
-        for (;;) {
-            uint32_t returned = 0;
-            const sim::Status status =
-                device_->Control(kControlGetData, nullptr, 0, buffer.data(), kMinDataBytes, &returned);
-            if (status == kEndOfFile) return;
-            if (status != 0) throw std::runtime_error("GetData failed");
-            Write(buffer.data(), returned);
+    LayerDriver() {
+        if (sim::LoadDriver(DRIVERMON_LAYER_DRIVER_NAME, u"DriverMon layer target", LayerDriverEntry) != 0) {
+            throw std::runtime_error("cannot load the layer driver");
         }
     }
-
- private:
-    void Ask(uint32_t code, const void* in, uint32_t inBytes, void* out, uint32_t outBytes) {
-        uint32_t returned = 0;
-        const sim::Status status = device_->Control(code, in, inBytes, out, outBytes, &returned);
-        if (status != 0 || returned != outBytes) throw std::runtime_error("our driver refuses");
+    ~LayerDriver() {
+        sim::WaitForCloses();
+        sim::UnloadDriver(DRIVERMON_LAYER_DRIVER_NAME);
     }
-    void Write(const void* bytes, size_t count) {
-        if (std::fwrite(bytes, 1, count, file_.get()) != count) throw std::runtime_error("disk full");
-    }
-
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-    std::unique_ptr<sim::UserHandle> device_;
 };
 
 }  // namespace
@@ -92,21 +49,32 @@ class Client {
 int main(int argc, char** argv) {
     using namespace drivermon;
     using namespace drivermon::caller;
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: caller_simulated TRUTH-FILE RECORDS-FILE SNAP-LENGTH\n");
+    const std::string what = argc == 3 ? argv[1] : "";
+    if (what != "ask" && what != "sessions") {
+        std::fprintf(stderr, "usage: caller_simulated ask|sessions FOLDER\n");
         return 2;
     }
     try {
+        const std::string folder = argv[2];
         const auto machine = sim::Machine::Boot();
-        theMachine = machine.get();
-        Client client(argv[2]);
+        const LayerDriver layers;
+        const auto processId = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId()));
+        if (what == "sessions") {
+            RunSessions(folder, processId, Open);
+            return 0;
+        }
+        Client client(Open);
         client.Hook(DRIVERMON_ECHO_DRIVER_NAME);
-        client.Start(static_cast<uint32_t>(std::stoul(argv[3])));
+        client.Hook(DRIVERMON_LAYER_DRIVER_NAME);
+        Predicates predicates{};
+        predicates.flags = kPredicateOwnProcesses;  // this very process asks the questions
+        client.SetPredicates(predicates);
+        client.Start({kSnapLength, kSnapLength});
         {
-            Truth truth(argv[1], static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId())));
+            Truth truth(folder + "/simulated.truth.jsonl", processId);
             AskEcho(truth, Open);
         }
-        client.Stop();
+        client.Stop(folder + "/simulated.records");
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "caller_simulated: %s\n", failure.what());
         return 1;

@@ -1,4 +1,9 @@
-// caller_windows.cpp: the caller as a Windows program: `caller.exe TRUTH-FILE`.
+// caller_windows.cpp: the caller as a Windows program.
+//
+//   caller ask FOLDER        asks every driver, for somebody else to capture
+//   caller sessions FOLDER   runs the sessions, with a client of its own
+//   caller look FOLDER       one of them
+//   caller hold FOLDER       leaves requests pending until it is killed
 //
 // It uses NT's own calls, because Win32's lose the status and the information that a capture is held against.
 #define UNICODE
@@ -11,6 +16,8 @@
 #include <stdexcept>
 
 #include "scenario.h"
+#include "sessions.h"
+#include "targets/echo_protocol.h"
 
 // mingw's <winternl.h> does not declare these two.
 extern "C" NTSTATUS NTAPI NtReadFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG,
@@ -26,8 +33,7 @@ uint32_t CurrentThreadId() {
 
 namespace {
 
-constexpr char kMountMgr[] = "\\Driver\\MountMgr";
-constexpr char16_t kMountMgrPath[] = u"\\\\.\\MountPointManager";
+const Device kMountMgr = {u"\\\\.\\MountPointManager", {"\\Driver\\MountMgr"}};
 constexpr NTSTATUS kPending = 0x103;
 
 struct HandleCloser {
@@ -82,12 +88,7 @@ class NtHandle : public sim::UserHandle {
         return End(*BeginRead(out, bytes, offset), returned);
     }
     sim::Status Write(const void* in, uint32_t bytes, uint64_t offset, uint32_t* returned) override {
-        NtRequest request(handle_.get());
-        LARGE_INTEGER at;
-        at.QuadPart = static_cast<LONGLONG>(offset);
-        request.Issued(NtWriteFile(handle_.get(), request.event(), nullptr, nullptr, request.statusBlock(),
-                                   const_cast<void*>(in), bytes, &at, nullptr));
-        return End(request, returned);
+        return End(*BeginWrite(in, bytes, offset), returned);
     }
     std::unique_ptr<Pending> BeginControl(uint32_t code, const void* in, uint32_t inBytes, void* out,
                                           uint32_t outBytes) override {
@@ -104,7 +105,16 @@ class NtHandle : public sim::UserHandle {
                                    bytes, &at, nullptr));
         return request;
     }
+    std::unique_ptr<Pending> BeginWrite(const void* in, uint32_t bytes, uint64_t offset) override {
+        auto request = std::make_unique<NtRequest>(handle_.get());
+        LARGE_INTEGER at;
+        at.QuadPart = static_cast<LONGLONG>(offset);
+        request->Issued(NtWriteFile(handle_.get(), request->event(), nullptr, nullptr, request->statusBlock(),
+                                    const_cast<void*>(in), bytes, &at, nullptr));
+        return request;
+    }
     void CancelAll() override { CancelIoEx(handle_.get(), nullptr); }
+    void CancelOwn() override { CancelIo(handle_.get()); }
 
  private:
     static sim::Status End(Pending& request, uint32_t* returned) {
@@ -115,8 +125,8 @@ class NtHandle : public sim::UserHandle {
     UniqueHandle handle_;
 };
 
-// `\\.\Name`. The handle is asynchronous.
-std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, sim::Status* status) {
+// `\\.\Name`.
+std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, bool synchronous, sim::Status* status) {
     std::wstring name = L"\\??\\" + std::wstring(path.begin() + 4, path.end());
     UNICODE_STRING text{static_cast<USHORT>(name.size() * sizeof(wchar_t)),
                         static_cast<USHORT>(name.size() * sizeof(wchar_t)), name.data()};
@@ -124,8 +134,9 @@ std::unique_ptr<sim::UserHandle> Open(const std::u16string& path, sim::Status* s
     InitializeObjectAttributes(&attributes, &text, OBJ_CASE_INSENSITIVE, nullptr, nullptr);
     IO_STATUS_BLOCK statusBlock;
     HANDLE handle;
-    *status = NtCreateFile(&handle, GENERIC_READ | GENERIC_WRITE, &attributes, &statusBlock, nullptr, 0,
-                           FILE_SHARE_READ | FILE_SHARE_WRITE, FILE_OPEN, 0, nullptr, 0);
+    *status = NtCreateFile(&handle, GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE, &attributes, &statusBlock, nullptr, 0,
+                           FILE_SHARE_READ | FILE_SHARE_WRITE, FILE_OPEN,
+                           synchronous ? FILE_SYNCHRONOUS_IO_NONALERT : 0, nullptr, 0);
     return *status < 0 ? nullptr : std::make_unique<NtHandle>(handle);
 }
 
@@ -137,7 +148,7 @@ std::string Narrow(const wchar_t* text) {
 
 // Requests whose every byte is ours.
 void AskMountMgr(Truth& truth) {
-    Handle manager(truth, Open, kMountMgr, kMountMgrPath);
+    Handle manager(truth, Open, kMountMgr);
     const Bytes everything(sizeof(MOUNTMGR_MOUNT_POINT));
     manager.Control(IOCTL_MOUNTMGR_QUERY_POINTS, everything, 4096);
     manager.Control(IOCTL_MOUNTMGR_QUERY_POINTS, everything, sizeof(MOUNTMGR_MOUNT_POINTS));  // more than fits
@@ -162,23 +173,48 @@ void AskForVolumes(Truth& truth) {
     truth.TellAnswer("GetVolumeNameForVolumeMountPointW", Narrow(name));
 }
 
+// For whoever wants to see it die. The truth is complete when the answer is in it.
+[[noreturn]] void HoldForever(Truth& truth) {
+    using namespace drivermon::targets;
+    Handle asynchronous(truth, Open, kEcho);
+    std::vector<std::unique_ptr<Handle::Pended>> held;
+    for (uint32_t i = 0; i < 3; i++) held.push_back(Hold(asynchronous, i));
+    held.push_back(asynchronous.BeginRead(16, kEchoLater + 3'600'000'000));
+    truth.TellAnswer("hold", "ready");
+    Sleep(INFINITE);
+    std::abort();
+}
+
+int Run(const std::string& what, const std::string& folder) {
+    const uint32_t processId = GetCurrentProcessId();
+    if (what == "sessions") {
+        RunSessions(folder, processId, Open);
+    } else if (what == "look") {
+        LookAround(folder, processId, Open);
+    } else if (what == "ask") {
+        Truth truth(folder + "/truth.jsonl", processId);
+        AskEcho(truth, Open);
+        AskMountMgr(truth);
+        AskForVolumes(truth);
+    } else if (what == "hold") {
+        Truth truth(folder + "/held.truth.jsonl", processId);
+        HoldForever(truth);
+    } else {
+        return 2;
+    }
+    return 0;
+}
+
 }  // namespace
 }  // namespace drivermon::caller
 
 int main(int argc, char** argv) {
-    using namespace drivermon::caller;
-    if (argc != 2) {
-        std::fprintf(stderr, "usage: caller TRUTH-FILE\n");
-        return 2;
-    }
     try {
-        Truth truth(argv[1], GetCurrentProcessId());
-        AskEcho(truth, Open);
-        AskMountMgr(truth);
-        AskForVolumes(truth);
+        const int result = argc == 3 ? drivermon::caller::Run(argv[1], argv[2]) : 2;
+        if (result == 2) std::fprintf(stderr, "usage: caller ask|sessions|look|hold FOLDER\n");
+        return result;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "caller: %s\n", failure.what());
         return 1;
     }
-    return 0;
 }
