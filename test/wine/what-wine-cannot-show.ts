@@ -16,6 +16,8 @@
 //   mapping of MDLs           Every MDL is mapped there from the beginning.
 //   access control lists, exclusive open   Wine consults neither.
 //   processes that come and go   Wine accepts the routine and never calls it.
+//   a cancel that races with the end   Wine's server hands the driver a cancel of a request that has just ended; it hits
+//                             whichever has the IRP's memory now, hook or no hook.
 //   unloading refused, then granted   Wine asks a driver that has refused no more.
 //   an endpoint of AFD, opened   Wine hands no extended attributes to a driver, and AFD's sockets are opened with them.
 

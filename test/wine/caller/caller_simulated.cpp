@@ -2,6 +2,7 @@
 //
 //   caller_simulated ask FOLDER        asks what the Windows caller asks, and captures it, too
 //   caller_simulated sessions FOLDER   runs the sessions
+//   caller_simulated stress SECONDS    runs the stress
 #include <stdexcept>
 
 #include "client.h"
@@ -9,6 +10,7 @@
 #include "sessions.h"
 #include "sim/driver_loader.h"
 #include "sim/user_mode.h"
+#include "stress.h"
 #include "targets/echo_protocol.h"
 #include "targets/layer.h"
 
@@ -50,8 +52,8 @@ int main(int argc, char** argv) {
     using namespace drivermon;
     using namespace drivermon::caller;
     const std::string what = argc == 3 ? argv[1] : "";
-    if (what != "ask" && what != "sessions") {
-        std::fprintf(stderr, "usage: caller_simulated ask|sessions FOLDER\n");
+    if (what != "ask" && what != "sessions" && what != "stress") {
+        std::fprintf(stderr, "usage: caller_simulated ask|sessions FOLDER, or stress SECONDS\n");
         return 2;
     }
     try {
@@ -59,6 +61,10 @@ int main(int argc, char** argv) {
         const auto machine = sim::Machine::Boot();
         const LayerDriver layers;
         const auto processId = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(PsGetCurrentProcessId()));
+        if (what == "stress") {
+            RunStress(static_cast<uint32_t>(std::stoul(folder)), CancelRace::Yes, Open);
+            return 0;
+        }
         if (what == "sessions") {
             RunSessions(folder, processId, Open);
             return 0;
@@ -74,7 +80,7 @@ int main(int argc, char** argv) {
             Truth truth(folder + "/simulated.truth.jsonl", processId);
             AskEcho(truth, Open);
         }
-        client.Stop(folder + "/simulated.records");
+        client.StopAndSave(folder + "/simulated.records");
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "caller_simulated: %s\n", failure.what());
         return 1;

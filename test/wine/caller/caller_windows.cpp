@@ -4,6 +4,7 @@
 //   caller sessions FOLDER   runs the sessions, with a client of its own
 //   caller look FOLDER       one of them
 //   caller hold FOLDER       leaves requests pending until it is killed
+//   caller stress SECONDS    runs the stress
 //
 // It uses NT's own calls, because Win32's lose the status and the information that a capture is held against.
 #define UNICODE
@@ -17,6 +18,7 @@
 
 #include "scenario.h"
 #include "sessions.h"
+#include "stress.h"
 #include "targets/echo_protocol.h"
 
 // mingw's <winternl.h> does not declare these two.
@@ -199,6 +201,8 @@ int Run(const std::string& what, const std::string& folder) {
     } else if (what == "hold") {
         Truth truth(folder + "/held.truth.jsonl", processId);
         HoldForever(truth);
+    } else if (what == "stress") {
+        RunStress(static_cast<uint32_t>(std::stoul(folder)), CancelRace::No, Open);
     } else {
         return 2;
     }
@@ -211,7 +215,7 @@ int Run(const std::string& what, const std::string& folder) {
 int main(int argc, char** argv) {
     try {
         const int result = argc == 3 ? drivermon::caller::Run(argv[1], argv[2]) : 2;
-        if (result == 2) std::fprintf(stderr, "usage: caller ask|sessions|look|hold FOLDER\n");
+        if (result == 2) std::fprintf(stderr, "usage: caller ask|sessions|look|hold FOLDER, or stress SECONDS\n");
         return result;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "caller: %s\n", failure.what());

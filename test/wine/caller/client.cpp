@@ -75,8 +75,25 @@ void Client::Start(SnapLengths snap) {
     Ask(kControlStart, &request, sizeof(request), nullptr, 0);
 }
 
-void Client::Stop(const std::string& recordsFile) {
+Client::Counters Client::ReadCounters() {
+    Bytes buffer(sizeof(CountersReply) + kMajorFunctionCount * sizeof(FunctionCounters));
+    Ask(kControlGetCounters, nullptr, 0, buffer.data(), buffer.size());
+    Counters counters;
+    std::memcpy(&counters.totals, buffer.data(), sizeof(CountersReply));
+    counters.functions.resize(counters.totals.entries);
+    if (!counters.functions.empty()) {
+        std::memcpy(counters.functions.data(), buffer.data() + sizeof(CountersReply),
+                    counters.functions.size() * sizeof(FunctionCounters));
+    }
+    return counters;
+}
+
+void Client::Stop() {
     Ask(kControlStop, nullptr, 0, nullptr, 0);
+}
+
+void Client::StopAndSave(const std::string& recordsFile) {
+    Stop();
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(recordsFile.c_str(), "wb"), std::fclose);
     if (!file) throw std::runtime_error("cannot write " + recordsFile);
     const auto write = [&](const void* bytes, size_t count) {

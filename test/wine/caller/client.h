@@ -30,10 +30,16 @@ class Client {
     uint32_t Hooked();
     void SetPredicates(const Predicates& predicates);
     std::vector<InFlightRequest> InFlight();
+    struct Counters {
+        CountersReply totals;
+        std::vector<FunctionCounters> functions;
+    };
+    Counters ReadCounters();
 
     void Start(SnapLengths snap);
-    // The HelloReply and the records since Start go to a file. All of them fit into the rings until now.
-    void Stop(const std::string& recordsFile);
+    void Stop();
+    // Stops; the HelloReply and the records since Start go to a file. They have been in the rings until now.
+    void StopAndSave(const std::string& recordsFile);
 
  private:
     // Returns the bytes that came.

@@ -184,7 +184,7 @@ class Sessions {
         Start(snap);
         Setting setting{client_, echoId_, open_, truth};
         work(setting);
-        client_.Stop(FileOf(name, "records"));
+        client_.StopAndSave(FileOf(name, "records"));
     }
 
     // Requests outlive the capture, and end as they would have without it.
@@ -194,7 +194,7 @@ class Sessions {
         Handle echo(truth, open_, kEcho);
         const auto held = Hold(echo, 1);
         const auto later = echo.BeginControl(kEchoPend, AndTail(200'000, 0), 16);
-        client_.Stop(FileOf(name, "records"));
+        client_.StopAndSave(FileOf(name, "records"));
         held->Cancel();
         Check(held->FinishUnseen() == kCancelled, "a request outlives the capture, and is cancelled");
         Check(later->FinishUnseen() == 0, "a request outlives the capture, and succeeds");
@@ -227,7 +227,7 @@ class Sessions {
             Hook();
         }
         AskABit(echo);
-        client_.Stop(FileOf(name, "records"));
+        client_.StopAndSave(FileOf(name, "records"));
     }
 
  private:
