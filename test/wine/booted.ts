@@ -78,21 +78,21 @@ export async function endRecorder(recorder: Program): Promise<Record<string, unk
   return JSON.parse(stdout)
 }
 
-/** The caller on the Windows machine, started. */
-export function startCaller(machine: Machine, what: string, folder: string): Program {
-  return machine.start([caller, what, Wine.path(folder)])
+/** The caller on the Windows machine, started. Its subject is a folder; for the stress, seconds. */
+export function startCaller(machine: Machine, what: string, subject: string): Program {
+  return machine.start([caller, what, what === 'stress' ? subject : Wine.path(subject)])
 }
 
 /** The caller on the Windows machine, from its start to its end. */
-export async function runCaller(machine: Machine, what: string, folder: string): Promise<void> {
-  const { status, stdout, stderr } = await startCaller(machine, what, folder).end(60_000)
+export async function runCaller(machine: Machine, what: string, subject: string): Promise<void> {
+  const { status, stdout, stderr } = await startCaller(machine, what, subject).end(60_000)
   if (status !== 0 || stderr !== '')
     throw new Error(`caller ${what} ended with ${status}: ${stdout}${stderr}`)
 }
 
 /** The caller on the simulated machine. */
-export function runCallerSimulated(what: string, folder: string): void {
-  const { status, stderr } = spawnSync(callerSimulated, [what, folder], { encoding: 'utf8' })
+export function runCallerSimulated(what: string, subject: string): void {
+  const { status, stderr } = spawnSync(callerSimulated, [what, subject], { encoding: 'utf8' })
   if (status !== 0 || stderr !== '')
     throw new Error(`caller_simulated ${what} ended with ${status}: ${stderr}`)
 }

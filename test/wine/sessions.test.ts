@@ -37,6 +37,11 @@ beforeAll(async () => {
   runCallerSimulated('sessions', kernels['the simulated kernel'])
 })
 
+it('counts every request of many threads while hooks come and go', async () => {
+  await runCaller(machine, 'stress', '4')
+  runCallerSimulated('stress', '4')
+})
+
 describe.each(Object.entries(kernels))('on %s', (_, from) => {
   it.each(sessions)('$name: has the rows that there must be', ({ name, requests, snap }) => {
     const truth = readTruth(join(from, `${name}.truth.jsonl`), snap ?? { input: 256, output: 256 })
