@@ -19,6 +19,8 @@ export class Order {
   /** Parallel to the capture's chunks, as far as they have been sorted; with the number of their first row. */
   readonly #runs: Run[] = []
   readonly #firsts: number[] = []
+  /** What the last window began with: the next one is often not far from it. */
+  #lastKey: Key | undefined
 
   constructor(
     field: Field,
@@ -49,10 +51,8 @@ export class Order {
 
   /** The rows at indices `first .. first + count`, all of which must be there. */
   rows(first: number, count: number): number[] {
-    const from = this.#cut(
-      first,
-      this.#runs.map(() => 0),
-    )
+    const none = this.#runs.map(() => 0)
+    const from = this.#cut(first, none, this.#lastKey)
     const to = this.#cut(first + count, [...from])
     const found: { key: Key; row: number }[] = []
     for (const [place, run] of this.#runs.entries()) {
@@ -61,6 +61,7 @@ export class Order {
       }
     }
     found.sort((a, b) => compareKeys(a.key, b.key, this.descending) || a.row - b.row)
+    this.#lastKey = found[0]?.key
     return found.map(({ row }) => row)
   }
 
@@ -81,17 +82,22 @@ export class Order {
    * How many rows of each run are among the first `index` of all. `low` holds no more than that, and is returned.
    *
    * Over and over a row is picked from the middle of what is undecided, and those that come before it are counted: that
-   * decides about half of what was left.
+   * decides about half of what was left. The first is picked near `guess`, which decides nearly all if that is close.
    */
-  #cut(index: number, low: number[]): number[] {
+  #cut(index: number, low: number[], guess?: Key): number[] {
     const runs = this.#runs
     let below = low.reduce((sum, each) => sum + each, 0)
     const high = runs.map((run, place) => Math.min(run.rows.length, low[place] + index - below))
     const cuts = [...low]
     let open = [...runs.keys()].filter((place) => low[place] < high[place])
+    let near = guess
     while (below < index) {
       const pivot = middleOf(open, low, high)
-      cuts[pivot] = (low[pivot] + high[pivot]) >> 1
+      cuts[pivot] =
+        near === undefined
+          ? (low[pivot] + high[pivot]) >> 1
+          : Math.min(runs[pivot].before(near, false, low[pivot], high[pivot]), high[pivot] - 1)
+      near = undefined
       const key = runs[pivot].key(cuts[pivot])
       let before = below + cuts[pivot] - low[pivot]
       for (const place of open) {
@@ -99,14 +105,20 @@ export class Order {
         cuts[place] = runs[place].before(key, place < pivot, low[place], high[place])
         before += cuts[place] - low[place]
       }
-      const bound = before < index ? low : high
-      for (const place of open) bound[place] = cuts[place]
       if (before < index) {
-        low[pivot]++
+        cuts[pivot]++
         below = before + 1
-      } else if (before === index) {
-        for (const place of open) low[place] = high[place]
-        below = index
+        // No run holds more of what is still missing than all do together, nor more of what is too much.
+        for (const place of open) {
+          low[place] = cuts[place]
+          high[place] = Math.min(high[place], low[place] + index - below)
+        }
+      } else {
+        for (const place of open) {
+          high[place] = cuts[place]
+          low[place] = Math.max(low[place], high[place] - (before - index))
+        }
+        below = low.reduce((sum, each) => sum + each, 0)
       }
       open = open.filter((place) => low[place] < high[place])
     }

@@ -1,7 +1,7 @@
 // run.ts: the rows of one chunk, sorted by a field.
 //
 // A run keeps the values that it was sorted by, so that one which changes in the store does not disorder it before it
-// is sorted anew: four bytes for a number, two for what is in a dictionary, and two for the row.
+// is sorted anew: two bytes for each row, four for its number; of what is in a dictionary, each value once.
 
 import type { Capture } from './capture.ts'
 import { CHUNK_ROWS, type Chunk } from './chunk.ts'
@@ -167,27 +167,33 @@ function wideRun(rows: Uint16Array, descending: boolean): Run {
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------
 
-/** Keys: the distinct values in order, and for each row which of them it has. */
+/** Keys: the distinct values in order, and where the rows of each begin. */
 class EntryRun implements Run {
+  /** What was asked last, and how many values come before it: a cut asks for the same again and again. */
+  #asked: Key | undefined
+  #rank = 0
+
   constructor(
     readonly rows: Uint16Array,
-    readonly ranks: Uint16Array,
+    /** One more than values: where the last one's rows end. */
+    readonly starts: Uint32Array,
     readonly values: readonly Key[],
     readonly descending: boolean,
   ) {}
 
   key(at: number): Key {
-    return this.values[this.ranks[at]]
+    const { starts } = this
+    return this.values[search(0, this.values.length, (rank) => starts[rank + 1] <= at)]
   }
 
   before(key: Key, orEqual: boolean, low: number, high: number): number {
-    const { ranks, values } = this
-    const rank = search(
-      0,
-      values.length,
-      (at) => compareKeys(values[at], key, this.descending) < Number(orEqual),
-    )
-    return search(low, high, (at) => ranks[at] < rank)
+    const { values } = this
+    if (key !== this.#asked) {
+      this.#asked = key
+      this.#rank = search(0, values.length, (at) => compareKeys(values[at], key, this.descending) < 0)
+    }
+    const rank = orEqual && values[this.#rank] === key ? this.#rank + 1 : this.#rank
+    return Math.max(low, Math.min(high, this.starts[rank]))
   }
 }
 
@@ -217,20 +223,12 @@ function sortByRank(
   values: readonly Key[],
   descending: boolean,
 ): Run {
-  const ends = new Uint32Array(values.length)
-  for (const row of rows) ends[ranks[codes[row]]]++
-  for (let rank = 0, sum = 0; rank < ends.length; rank++) {
-    const here = ends[rank]
-    ends[rank] = sum
-    sum += here
-  }
+  // Counted one further on, so that summing up turns counts into starts.
+  const starts = new Uint32Array(values.length + 1)
+  for (const row of rows) starts[ranks[codes[row]] + 1]++
+  for (let rank = 0; rank < values.length; rank++) starts[rank + 1] += starts[rank]
+  const next = starts.slice()
   const sorted = new Uint16Array(rows.length)
-  const sortedRanks = new Uint16Array(rows.length)
-  for (const row of rows) {
-    const rank = ranks[codes[row]]
-    const place = ends[rank]++
-    sorted[place] = row
-    sortedRanks[place] = rank
-  }
-  return new EntryRun(sorted, sortedRanks, values, descending)
+  for (const row of rows) sorted[next[ranks[codes[row]]]++] = row
+  return new EntryRun(sorted, starts, values, descending)
 }
