@@ -1,27 +1,11 @@
 // browser.ts: the window in Chromium, for the benches that look at it: the product's page, opened, watched, and seen to draw.
 
 import { dirname, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 /** The product as run.mjs has built it for us. */
 export const PRODUCT = join(dirname(process.argv[1]), 'product')
 export const ASSETS = join(PRODUCT, 'app')
-
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
-}
 
 export interface AppPage {
   page: Page

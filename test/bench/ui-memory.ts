@@ -6,7 +6,8 @@
 
 import type { CDPSession, Page } from 'playwright-core'
 import { startFakeCore } from '../app/fake-core.ts'
-import { ASSETS, firstChart, launchBrowser, openPage, watch } from './browser.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { ASSETS, firstChart, openPage, watch } from './browser.ts'
 import type { Figure } from './figure.ts'
 import { number } from './table.ts'
 

@@ -9,16 +9,14 @@
 // time is its processor time: by the clock it also holds what other programs took of the processors meanwhile, which is
 // why both are printed.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { gzipSync } from 'node:zlib'
 import type { Browser, Page } from 'playwright-core'
 import { ROW_BYTES } from '../../src/protocol/wire.ts'
 import { startFakeCore } from '../app/fake-core.ts'
-import { type AppPage, ASSETS, firstChart, launchBrowser, openPage, PRODUCT, watch } from './browser.ts'
+import { launchBrowser, startProduct } from '../support/browser.ts'
+import { type AppPage, ASSETS, firstChart, openPage, PRODUCT, watch } from './browser.ts'
 import { type Figure, median } from './figure.ts'
 import { serveRawPage } from './raw-page.ts'
 import { number } from './table.ts'
@@ -198,7 +196,7 @@ async function measureRaw(browser: Browser, rate: number, seconds: number) {
 }
 
 async function measureProduct(browser: Browser, seconds: number): Promise<Observed> {
-  const product = await startProduct('--rate', 'max')
+  const product = await startProduct(join(PRODUCT, 'drivermon.cjs'), '--rate', 'max')
   const opened = await openPage(browser, product.url)
   const { page } = opened
   try {
@@ -214,7 +212,7 @@ async function measureStarts(browser: Browser, times: number): Promise<number> {
   const milliseconds: number[] = []
   for (let i = 0; i < times; i++) {
     const begin = Date.now()
-    const product = await startProduct()
+    const product = await startProduct(join(PRODUCT, 'drivermon.cjs'))
     const opened = await openPage(browser, product.url)
     const { page } = opened
     try {
@@ -252,38 +250,6 @@ async function scroll(page: Page, seconds: number): Promise<void> {
   })
   while (watching) await page.mouse.wheel(0, -240)
   await watched
-}
-
-interface Product {
-  url: string
-  stop(): Promise<void>
-}
-
-async function startProduct(...options: string[]): Promise<Product> {
-  const app = spawn(
-    process.execPath,
-    [join(PRODUCT, 'drivermon.cjs'), '--no-open', '--source', 'sim', ...options],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  return {
-    url: await printedUrl(app),
-    stop: async () => {
-      const ended = once(app, 'exit')
-      app.kill('SIGINT')
-      await ended
-    },
-  }
-}
-
-async function printedUrl(app: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: app.stdout! })) {
-    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
-    if (url) {
-      app.stdout!.resume()
-      return url[0]
-    }
-  }
-  throw new Error('The product ended without printing its URL')
 }
 
 /** What the page needs before it shows its first chart: all that its document names, and the worker. */

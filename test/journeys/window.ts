@@ -1,13 +1,10 @@
 // window.ts: the built product, started with a simulated kernel and opened in a real browser, and what can be read there.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { createInterface } from 'node:readline'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
+import { CHROMIUM, launchBrowser, startProduct } from '../support/browser.ts'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const APP = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
 const required = Boolean(process.env.CI || process.env.DRIVERMON_REQUIRE_JOURNEYS)
 const missing = existsSync(CHROMIUM) ? '' : `no browser at ${CHROMIUM}: apt-get install chromium`
@@ -29,33 +26,14 @@ export interface Window {
 }
 
 export async function openWindow(...options: string[]): Promise<Window> {
-  const app = spawn(process.execPath, [APP, '--no-open', '--source', 'sim', ...options], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const endCore = async () => {
-    if (app.exitCode !== null) return
-    app.kill('SIGINT')
-    await once(app, 'exit')
-  }
-  return openPage(await printedUrl(app), endCore)
+  const { url, stop } = await startProduct(APP, ...options)
+  return openPage(url, stop)
 }
 
 /** `endCore`: ends what serves the page. */
 export async function openPage(url: string, endCore: () => Promise<void>): Promise<Window> {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-    // A person has them.
-    ignoreDefaultArgs: ['--hide-scrollbars'],
-  })
+  // A person has scroll bars.
+  const browser = await launchBrowser({ ignoreDefaultArgs: ['--hide-scrollbars'] })
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
   const complaints: string[] = []
   page.on('console', (message) => {
@@ -77,18 +55,6 @@ export async function openPage(url: string, endCore: () => Promise<void>): Promi
       await endCore()
     },
   }
-}
-
-async function printedUrl(app: ChildProcess): Promise<string> {
-  for await (const line of createInterface({ input: app.stdout! })) {
-    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(line)
-    if (url) {
-      // Keep reading, so that the app never waits for us.
-      app.stdout!.resume()
-      return url[0]
-    }
-  }
-  throw new Error('the app ended without printing its URL')
 }
 
 /** The visible rows, by column title. */

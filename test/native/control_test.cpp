@@ -318,30 +318,18 @@ TEST_CASE("a session ends with the first of CLEANUP and CLOSE, and the other cha
 
 TEST_CASE("a handle that closes with a GetData waiting: the cleanup ends it") {
     Scene scene;
-    Raw data(kMinDataBytes);
-    // What is there already, such as the hook's own record, goes first.
-    REQUIRE(scene.session.handle().Control(kControlGetData, nullptr, 0, data.data(), kMinDataBytes, nullptr) ==
-            STATUS_SUCCESS);
-    auto waiting = scene.session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
-    CHECK_FALSE(waiting->Wait(0));
+    WaitingGetData waiting(scene.session);
     Insider insider(scene.session);
     CHECK(insider.Send(IRP_MJ_CLEANUP, insider.owner) == STATUS_SUCCESS);
-    constexpr uint32_t kForTheSlowestMachineMs = 30'000;
-    REQUIRE(waiting->Wait(kForTheSlowestMachineMs));
+    waiting.End();
     scene.session.Die();
 }
 
 TEST_CASE("Stop ends a waiting GetData") {
     Scene scene;
-    Raw data(kMinDataBytes);
-    REQUIRE(scene.session.handle().Control(kControlGetData, nullptr, 0, data.data(), kMinDataBytes, nullptr) ==
-            STATUS_SUCCESS);
-    auto waiting = scene.session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
-    CHECK_FALSE(waiting->Wait(0));
+    WaitingGetData waiting(scene.session);
     REQUIRE(scene.session.Stop() == STATUS_SUCCESS);
-    constexpr uint32_t kForTheSlowestMachineMs = 30'000;
-    REQUIRE(waiting->Wait(kForTheSlowestMachineMs));
-    CHECK(waiting->Result(nullptr) == STATUS_SUCCESS);
+    CHECK(waiting.End() == STATUS_SUCCESS);
 }
 
 TEST_CASE("the next owner gets nothing of the last one's records, and no rings are kept for it") {

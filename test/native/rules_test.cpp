@@ -403,16 +403,9 @@ TEST_CASE("a record that no ring could hold is counted, and stalls nothing") {
 
 TEST_CASE("a waiting GetData is woken by a record, without any other call") {
     Scene scene;
-    Bytes data(kMinDataBytes);
-    // What is there already, such as the hook's own record, goes first.
-    REQUIRE(scene.session.handle().Control(kControlGetData, nullptr, 0, data.data(), kMinDataBytes, nullptr) ==
-            STATUS_SUCCESS);
-    auto waiting = scene.session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
-    CHECK_FALSE(waiting->Wait(0));
+    WaitingGetData waiting(scene.session);
     CHECK(SendOne(*scene.machine, scene.driver) == STATUS_SUCCESS);
-    constexpr uint32_t kForTheSlowestMachineMs = 30'000;
-    REQUIRE(waiting->Wait(kForTheSlowestMachineMs));
-    CHECK(waiting->Result(nullptr) == STATUS_SUCCESS);
+    CHECK(waiting.End() == STATUS_SUCCESS);
     REQUIRE(scene.session.Stop() == STATUS_SUCCESS);
 }
 

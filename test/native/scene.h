@@ -38,6 +38,27 @@ struct Scene {
     AddDriverReply added{};
 };
 
+// A GetData that waits: what is there already, such as the hook's own record, has been fetched before.
+class WaitingGetData {
+ public:
+    explicit WaitingGetData(CaptureSession& session) {
+        REQUIRE(session.handle().Control(kControlGetData, nullptr, 0, data_.data(), kMinDataBytes, nullptr) ==
+                STATUS_SUCCESS);
+        request_ = session.handle().BeginControl(kControlGetData, nullptr, 0, data_.data(), kMinDataBytes);
+        CHECK_FALSE(request_->Wait(0));
+    }
+    // Its status, once it has ended.
+    NTSTATUS End() {
+        constexpr uint32_t kForTheSlowestMachineMs = 30'000;
+        REQUIRE(request_->Wait(kForTheSlowestMachineMs));
+        return request_->Result(nullptr);
+    }
+
+ private:
+    std::vector<uint8_t> data_ = std::vector<uint8_t>(kMinDataBytes);
+    std::unique_ptr<sim::UserHandle::Pending> request_;
+};
+
 // A routine that counts, and either stops the completion (its request is the test's) or lets it go on.
 struct Calls {
     std::vector<PIRP> irps;
