@@ -19,8 +19,6 @@ export class Order {
   /** Parallel to the capture's chunks, as far as they have been sorted; with the number of their first row. */
   readonly #runs: Run[] = []
   readonly #firsts: number[] = []
-  /** What the last window began with: the next one is often not far from it. */
-  #lastKey: Key | undefined
 
   constructor(
     field: Field,
@@ -52,7 +50,7 @@ export class Order {
   /** The rows at indices `first .. first + count`, all of which must be there. */
   rows(first: number, count: number): number[] {
     const none = this.#runs.map(() => 0)
-    const from = this.#cut(first, none, this.#lastKey)
+    const from = this.#cut(first, none)
     const to = this.#cut(first + count, [...from])
     const found: { key: Key; row: number }[] = []
     for (const [place, run] of this.#runs.entries()) {
@@ -61,7 +59,6 @@ export class Order {
       }
     }
     found.sort((a, b) => compareKeys(a.key, b.key, this.descending) || a.row - b.row)
-    this.#lastKey = found[0]?.key
     return found.map(({ row }) => row)
   }
 
@@ -81,23 +78,21 @@ export class Order {
   /**
    * How many rows of each run are among the first `index` of all. `low` holds no more than that, and is returned.
    *
-   * Over and over a row is picked from the middle of what is undecided, and those that come before it are counted: that
-   * decides about half of what was left. The first is picked near `guess`, which decides nearly all if that is close.
+   * Over and over a row is picked from what is undecided, and those that come before it are counted. In turns it is the
+   * one that would be sought if the runs were alike, which they often are and which then soon decides nearly all; and
+   * one from the middle, which decides about half of what was left whatever they are.
    */
-  #cut(index: number, low: number[], guess?: Key): number[] {
+  #cut(index: number, low: number[]): number[] {
     const runs = this.#runs
     let below = low.reduce((sum, each) => sum + each, 0)
     const high = runs.map((run, place) => Math.min(run.rows.length, low[place] + index - below))
     const cuts = [...low]
     let open = [...runs.keys()].filter((place) => low[place] < high[place])
-    let near = guess
-    while (below < index) {
-      const pivot = middleOf(open, low, high)
-      cuts[pivot] =
-        near === undefined
-          ? (low[pivot] + high[pivot]) >> 1
-          : Math.min(runs[pivot].before(near, false, low[pivot], high[pivot]), high[pivot] - 1)
-      near = undefined
+    for (let round = 0; below < index; round++) {
+      const left = open.reduce((sum, place) => sum + high[place] - low[place], 0)
+      const share = round % 2 === 0 ? (index - below) / (left + 1) : 0.5
+      const pivot = runAt(share * left, open, low, high)
+      cuts[pivot] = low[pivot] + Math.floor(share * (high[pivot] - low[pivot]))
       const key = runs[pivot].key(cuts[pivot])
       let before = below + cuts[pivot] - low[pivot]
       for (const place of open) {
@@ -126,11 +121,14 @@ export class Order {
   }
 }
 
-/** The run in which the middle of what is undecided lies. */
-function middleOf(open: readonly number[], low: readonly number[], high: readonly number[]): number {
-  let left = 0
-  for (const place of open) left += high[place] - low[place]
-  left /= 2
+/** The run that one comes to after so many of the undecided rows. */
+function runAt(
+  rows: number,
+  open: readonly number[],
+  low: readonly number[],
+  high: readonly number[],
+): number {
+  let left = rows
   for (const place of open) {
     left -= high[place] - low[place]
     if (left <= 0) return place
