@@ -32,8 +32,8 @@ import { type RowDetail, RowState, type Sort } from '../protocol/wire.ts'
 import {
   Caller,
   CHUNK_ROWS,
-  CHUNK_SHIFT,
   Chunk,
+  chunksBehind,
   Extra,
   Irp,
   Kind,
@@ -142,7 +142,7 @@ export const Count = {
 } as const
 
 export class Capture {
-  /** Oldest first. The first one's number is `firstRow >> CHUNK_SHIFT`; none is missing in between. */
+  /** Oldest first. None is missing in between. */
   readonly chunks: Chunk[] = []
   /** The parts of each chunk's memory. */
   readonly #chunkParts: Uint32Array[][] = []
@@ -502,7 +502,7 @@ export class Capture {
   /** The chunk that holds a row; null if it has left. */
   chunkOf(row: number): Chunk | null {
     const first = this.chunks.length === 0 ? 0 : this.chunks[0].first
-    return row < first ? null : (this.chunks[(row - first) >> CHUNK_SHIFT] ?? null)
+    return row < first ? null : (this.chunks[chunksBehind(first, row)] ?? null)
   }
 
   /** Lets the oldest rows go until the budget holds. */

@@ -19,12 +19,16 @@ import { QuantityColumn } from './column.ts'
 import { TupleDictionary } from './dictionary.ts'
 import { Memory } from './memory.ts'
 
-export const CHUNK_SHIFT = 15
 /** So that no dictionary can exceed 65,536 entries: a row makes at most two in any of them. */
-export const CHUNK_ROWS = 1 << CHUNK_SHIFT
+export const CHUNK_ROWS = 1 << 15
 export const BLOCK_SHIFT = 10
 /** Rows that are marked as changed, and evaluated by a view, together. */
 export const BLOCK_ROWS = 1 << BLOCK_SHIFT
+
+/** How many chunks a row lies behind the one that begins with row `first`. A capture outgrows 32 bits in an hour. */
+export function chunksBehind(first: number, row: number): number {
+  return Math.floor((row - first) / CHUNK_ROWS)
+}
 
 /** Words of an entry in `kinds`. */
 export const Kind = { driver: 0, call: 1, code: 2, detail: 3, flags: 4, irpFlags: 5, width: 6 } as const

@@ -12,8 +12,8 @@ import {
   BLOCK_ROWS,
   Caller,
   CHUNK_ROWS,
-  CHUNK_SHIFT,
   type Chunk,
+  chunksBehind,
   Kind,
   OUTCOME_IN_FLIGHT,
   Outcome,
@@ -192,9 +192,9 @@ export class View {
     return passed ? this.#before[place] + passed.rank(row & (CHUNK_ROWS - 1)) : this.shown
   }
 
-  /** Which chunk a row is in. A capture may have had more rows than 32 bits can count. */
+  /** Which chunk a row is in; negative if it has left. */
   #placeOf(row: number): number {
-    return (row - this.#firstRow) >> CHUNK_SHIFT
+    return chunksBehind(this.#firstRow, row)
   }
 
   /**

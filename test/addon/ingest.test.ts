@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { loadBinding } from '../../addon/load.ts'
 import { PcapngReader } from '../../src/formats/pcapng-reader.ts'
-import { Capture, CapturePart, Count } from '../../src/model/capture.ts'
+import { Capture } from '../../src/model/capture.ts'
 import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import {
@@ -18,7 +18,7 @@ import {
   RequestStart,
 } from '../../src/protocol/layout.ts'
 import { checkRecord, RecordError, recordWords } from '../../src/protocol/records.ts'
-import { batches, traffic } from '../support/captures.ts'
+import { batches, countRowsFrom, traffic } from '../support/captures.ts'
 import {
   concat,
   copies,
@@ -202,9 +202,7 @@ describe('the same memory', () => {
   test('after more rows than 32 bits can count', () => {
     const pair = new Pair()
     const before = 2 ** 33 + 5 * CHUNK_ROWS
-    pair.each(({ memory }) => {
-      new Float64Array(memory.parts[CapturePart.counts].buffer)[Count.endRow] = before
-    })
+    pair.each((capture) => countRowsFrom(capture, before))
     const { starts, ends } = ordinary(numbers(0, 2 * CHUNK_ROWS))
     pair.ingest(starts)
     pair.ingest(ends)

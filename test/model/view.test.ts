@@ -10,7 +10,7 @@ import type { View } from '../../src/model/view.ts'
 import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags, RequestStart } from '../../src/protocol/layout.ts'
 import { ROW_BYTES, RowState, WINDOW_HEADER_BYTES, WINDOW_MAGIC } from '../../src/protocol/wire.ts'
-import { batches, emptyCapture, traffic } from '../support/captures.ts'
+import { batches, countRowsFrom, emptyCapture, traffic } from '../support/captures.ts'
 import { concat, end, endsAt, hooked, numbers, start, startsAt, utf16 } from '../support/records.ts'
 
 function settle(view: View): void {
@@ -174,6 +174,51 @@ describe('a view', () => {
     expect(ordered.shown).toBe(capture.rowCount / 2)
     expect(windowRows(ordered, 0, 2)).toEqual([capture.endRow - 2, capture.endRow - 4])
     expect(ordered.indexOf(capture.firstRow)).toBe(ordered.shown - 1)
+  })
+
+  test.each([31, 32, 33])('does so when row numbers pass 2^%i', (bits) => {
+    const capture = emptyCapture()
+    const before = 2 ** bits - CHUNK_ROWS
+    countRowsFrom(capture, before)
+    const from8 = (id: number) => (id % 2 === 0 ? 8 : 4)
+    const views = () => [
+      capture.view('', null),
+      capture.view('pid == 8', null),
+      capture.view('pid == 8', { field: 'tid', descending: true }),
+    ]
+    const followed = views()
+    for (let first = 0; first < 4 * CHUNK_ROWS; first += 8192) {
+      const ids = numbers(first, 8192)
+      capture.ingest(startsOf(ids, from8))
+      capture.ingest(endsAt(ids))
+      for (const view of followed) settle(view)
+    }
+    const expectRows = (view: View, rows: readonly number[]) => {
+      expect(view.shown).toBe(rows.length)
+      for (const first of [0, CHUNK_ROWS - 30, rows.length - 60])
+        expect(windowRows(view, first, 60)).toEqual(rows.slice(first, first + 60))
+      for (let index = 0; index < rows.length; index += 997)
+        expect(view.indexOf(rows[index] as RowId)).toBe(index)
+    }
+    const expectAll = () => {
+      const all = numbers(capture.firstRow, capture.rowCount)
+      const even = all.filter((_, i) => i % 2 === 0)
+      for (const [whole, filtered, ordered] of [followed, views()]) {
+        for (const view of [whole, filtered, ordered]) settle(view)
+        expectRows(whole, all)
+        expectRows(filtered, even)
+        expectRows(ordered, [...even].reverse())
+        expect(filtered.placeOf((all[0] - 1) as RowId)).toEqual({ index: 0, isIn: false })
+        expect(filtered.placeOf((all[0] + 1) as RowId)).toEqual({ index: 1, isIn: false })
+      }
+    }
+    expect(capture.detail((2 ** bits + 7) as RowId)?.requestId).toBe(CHUNK_ROWS + 7)
+    expectAll()
+    for (const left of [0, CHUNK_ROWS]) {
+      capture.budgetBytes = capture.storeBytes - 1
+      expect(capture.firstRow).toBe(2 ** bits + left)
+      expectAll()
+    }
   })
 
   test('is refused for what cannot be sorted by', () => {

@@ -1,7 +1,7 @@
 // captures.ts: captures for tests: an empty one, and requests made up by fast-check together with their truth.
 
 import fc from 'fast-check'
-import { Capture } from '../../src/model/capture.ts'
+import { Capture, CapturePart, Count } from '../../src/model/capture.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { type EndFields, end, type StartFields, start } from './records.ts'
@@ -13,6 +13,11 @@ export function emptyCapture(budgetBytes = 1 << 30): Capture {
     anchorTicks: 1_000_000_000 as Ticks,
     anchorUtcMs: Date.UTC(2026, 10, 22, 14, 0, 0),
   })
+}
+
+/** Lets an empty capture go on as if so many rows had come before: whole chunks of them. */
+export function countRowsFrom({ memory }: Capture, row: number): void {
+  new Float64Array(memory.parts[CapturePart.counts].buffer)[Count.endRow] = row
 }
 
 /** A request as it happened, and which of its records were lost. */
