@@ -7,7 +7,7 @@ import { loadBinding } from '../../addon/load.ts'
 import { DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import { lostRecords } from '../../src/protocol/records.ts'
 import { Session } from '../../src/session/session.ts'
-import { closingSums, SIM_DRIVERS, sum } from './accounts.ts'
+import { closingSums, Departures, SIM_DRIVERS, sum } from './accounts.ts'
 import type { Figure } from './figure.ts'
 import { number } from './table.ts'
 
@@ -52,6 +52,7 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
     traffic: { seed: 1, rate, count: 0 },
   })
   for (const driver of SIM_DRIVERS) session.addDriver(driver)
+  const departures = new Departures(session)
   session.start()
   let last = performance.now()
   let longestGapMs = 0
@@ -63,7 +64,8 @@ async function run(rate: number, seconds: number): Promise<Outcome> {
   const { issued, cpuNs } = await measure(() => session.issued(), seconds)
   clearInterval(beat)
   await session.stop()
-  const { line, wrong } = closingSums(session)
+  departures.end()
+  const { line, wrong } = closingSums(session, departures)
   const records = 2 * session.capture.endRow
   const lost = lostRecords(session.capture.losses)
   await session.close()
