@@ -19,7 +19,8 @@ export function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0)
 }
 
-const lostOf = (byReason: readonly number[]) =>
+/** Of records that are missing; the other reasons tell of something missing in or after one that is there. */
+export const lostOf = (byReason: readonly number[]) =>
   byReason[LossReason.RingFull] + byReason[LossReason.RecordTooLarge]
 
 const keptOut = ({ filteredStarts, sampledOut }: Counters) => filteredStarts + sampledOut

@@ -15,6 +15,7 @@ import { servePlainObjects } from './plain-objects.ts'
 import { benchProducer } from './producer.ts'
 import { benchQuery } from './query.ts'
 import { benchQuiet } from './quiet.ts'
+import { benchRecording } from './recording.ts'
 import { printFigures, printTable } from './table.ts'
 import { benchUi } from './ui.ts'
 import { benchUiMemory } from './ui-memory.ts'
@@ -29,6 +30,7 @@ const BENCHES: Record<string, (quick: boolean, rows?: number) => Promise<Figure[
   quiet: benchQuiet,
   query: benchQuery,
   disk: benchDisk,
+  recording: benchRecording,
   ui: benchUi,
   'ui-memory': benchUiMemory,
 }

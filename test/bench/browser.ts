@@ -40,14 +40,19 @@ export function firstChart(page: Page): Promise<number> {
   )
 }
 
-/** Asks for every frame there is, for that long. */
-export function watch(page: Page, seconds: number): Promise<void> {
+/** Asks for every frame there is, for that long; returns how many there were. */
+export function watch(page: Page, seconds: number): Promise<number> {
   return page.evaluate(
     (ms) =>
-      new Promise<void>((resolve) => {
+      new Promise<number>((resolve) => {
         const end = performance.now() + ms
-        const next = () => (performance.now() < end ? requestAnimationFrame(next) : resolve())
-        next()
+        let frames = 0
+        const next = () => {
+          if (performance.now() >= end) return resolve(frames)
+          frames++
+          requestAnimationFrame(next)
+        }
+        requestAnimationFrame(next)
       }),
     seconds * 1000,
   )

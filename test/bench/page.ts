@@ -41,8 +41,8 @@ export class Site {
 export class Page {
   frames = 0
   errors: string[] = []
-  /** Called for each window that comes, with the number of rows in its view. */
-  onWindow: (shown: number) => void = () => {}
+  /** Called for each message but windows. */
+  onMessage: (message: ServerMessage) => void = () => {}
   readonly #socket: WebSocket
   readonly #opened: Promise<void>
 
@@ -80,10 +80,10 @@ export class Page {
     if (isBinary) {
       if (data.readUInt32LE(0) !== WINDOW_MAGIC) this.errors.push('a frame is no window')
       this.frames++
-      this.onWindow(data.readUInt32LE(12))
       return
     }
     const message = JSON.parse(data.toString()) as ServerMessage
     if (message.type === 'error' || message.type === 'filterError') this.errors.push(message.message)
+    this.onMessage(message)
   }
 }

@@ -44,6 +44,12 @@ const record = (sequence: number, processor = 0) =>
     ? start({ id: sequence + 1, sequence, processor })
     : end({ id: sequence, sequence, processor })
 
+function named(sequence: number): Uint8Array {
+  const bytes = hooked(1, '\\Driver\\AFD')
+  new DataView(bytes.buffer).setUint32(RecordHeader.sequence, sequence, true)
+  return bytes
+}
+
 function lossBefore(sequence: number, starts: number, ends: number): Uint8Array {
   const bytes = loss([starts, 0, 7, 0, 0], [ends, 0, 0, 0, 0])
   new DataView(bytes.buffer).setUint32(RecordHeader.sequence, sequence, true)
@@ -74,6 +80,17 @@ test('a loss of another size than the gap is a gap', async () => {
   expect((await readBack([write([record(0), lossBefore(4, 1, 1), record(4)])])).gaps).toBe(1)
 })
 
-test('what was offered before the first record is told', async () => {
-  expect((await readBack([write([record(5), record(6)])])).before).toBe(5)
+test('names that the driver numbered first are not missing', async () => {
+  const path = write([
+    ...[0, 0, 1].map((sequence) => named(sequence)),
+    record(2),
+    record(3),
+    named(4),
+    record(5),
+  ])
+  expect(await readBack([path])).toMatchObject({ before: 0, offered: 6, gaps: 0 })
+})
+
+test('what was offered before the first record is told, whatever names are repeated', async () => {
+  expect(await readBack([write([named(0), record(5), record(6)])])).toMatchObject({ before: 5, gaps: 0 })
 })

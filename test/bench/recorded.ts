@@ -3,7 +3,8 @@
 //
 // Each record of the driver carries the number of records that its processor had offered before it, also of those that
 // were dropped; a Loss record tells how many that were. So files are complete if the numbers go on from record to
-// record, and reach the sum that the driver has counted. Names that user mode adds to the stream have no number.
+// record, and reach the sum that the driver has counted. Names have numbers too, but files repeat them at their heads, and
+// user mode adds some without one: they fill a place if they fit.
 
 import { createReadStream } from 'node:fs'
 import { PcapngReader } from '../../src/formats/pcapng-reader.ts'
@@ -36,8 +37,9 @@ export async function* recordsOf(paths: readonly string[]): AsyncGenerator<Uint8
 
 export async function readBack(paths: readonly string[]): Promise<ReadBack> {
   const found: ReadBack = { starts: 0, ends: 0, losses: noLosses(), before: 0, offered: 0, gaps: 0 }
-  /** By processor: the number of its next record. */
+  /** By processor: the number of its next record; and those of the names before its first. */
   const next = new Map<number, number>()
+  const named = new Map<number, Set<number>>()
   const take = (words: Uint32Array, at: number, type: number) => {
     const processor = words[at + (RecordHeader.processor >> 2)] >>> 16
     const sequence = words[at + (RecordHeader.sequence >> 2)]
@@ -46,10 +48,15 @@ export async function readBack(paths: readonly string[]): Promise<ReadBack> {
     if (type === RecordType.RequestStart) found.starts++
     else if (type === RecordType.RequestEnd) found.ends++
     else if (type === RecordType.Loss) addLoss(found.losses, words, at)
-    else if (sequence !== expected) return // of user mode
+    else if (expected === undefined)
+      return void named.set(processor, (named.get(processor) ?? new Set()).add(sequence))
+    else if (sequence !== expected) return
     const missing = lostRecords(found.losses) - lostBefore
-    if (expected === undefined) found.before += sequence - missing
-    else if ((expected + missing) >>> 0 !== sequence) found.gaps++
+    if (expected === undefined) {
+      let first = sequence - missing
+      while (named.get(processor)?.has(first - 1)) first--
+      found.before += first
+    } else if ((expected + missing) >>> 0 !== sequence) found.gaps++
     next.set(processor, type === RecordType.Loss ? sequence : (sequence + 1) >>> 0)
   }
   for await (const batch of recordsOf(paths)) forEachRecord(batch, take)

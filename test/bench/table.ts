@@ -44,6 +44,7 @@ function verdict({ met }: Figure): string {
 }
 
 function comparison(times: number): string {
+  if (!Number.isFinite(times) || times === 0) return 'beside'
   if (times >= 0.95 && times <= 1.05) return 'as good as'
   return times > 1 ? `${number(times)}x better` : `${number(1 / times)}x worse`
 }

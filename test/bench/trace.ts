@@ -1,7 +1,8 @@
 // trace.ts: what a page cost, read from Chromium's own trace: frames, the main thread's time per frame, and what it spends that on.
 //
 // Frames are those that the page's main thread was asked for and made. A task counts for the frame during which it ends:
-// handling input, messages and timers between two frames is as much in the way of the next frame as drawing is.
+// handling input, messages and timers between two frames is as much in the way of the next frame as drawing is. A frame
+// is missed where Chromium says that there was something to show, and that it was not shown in time.
 
 import type { Browser, Page } from 'playwright-core'
 
@@ -14,6 +15,8 @@ const CATEGORIES = [
 ]
 /** As Chromium defines a long task. */
 const LONG_TASK_MS = 50
+/** A frame that takes more of the main thread is a slow one. */
+export const MOST_FRAME_MS = 10
 
 interface TraceEvent {
   name: string
@@ -25,15 +28,29 @@ interface TraceEvent {
   dur?: number
   /** The thread's own processor time: without what others took of the processor meanwhile. */
   tdur?: number
-  args: { name?: string }
+  args: { name?: string; frame_reporter?: { state: string; frame_sequence: number } }
+}
+
+/** Milliseconds per frame. */
+export interface Spread {
+  mean: number
+  p50: number
+  p99: number
+  max: number
+  /** Share of the frames that take more than MOST_FRAME_MS. */
+  slow: number
 }
 
 export interface PageCost {
   framesPerSecond: number
   /** Wall time of the main thread's tasks, per frame. */
-  frameMs: { p50: number; p95: number; max: number }
+  frameMs: Spread
   /** The same in processor time. */
-  frameCpuMs: { p50: number; p95: number; max: number }
+  frameCpuMs: Spread
+  /** On the screen, something new in each. */
+  presentedPerSecond: number
+  /** Of all frames that there could have been, the share that had something to show and was not shown in time. */
+  missed: number
   longTasks: number
   /** What the slowest twentieth of the frames spend their time on: milliseconds per frame by event, nested ones too. */
   slowFrames: [string, number][]
@@ -43,7 +60,7 @@ export interface PageCost {
 export async function tracePage(
   browser: Browser,
   page: Page,
-  action: () => Promise<void>,
+  action: () => Promise<unknown>,
 ): Promise<PageCost> {
   await browser.startTracing(page, { categories: CATEGORIES })
   await action()
@@ -80,7 +97,7 @@ function costOf(events: readonly TraceEvent[]): PageCost {
     wall[frame] += (task.dur ?? 0) / 1000
     cpu[frame] += (task.tdur ?? 0) / 1000
   }
-  const slow = spread(cpu).p95
+  const slow = at(cpu, 0.95)
   const inSlowFrames = onMain.filter(
     (event) => event.name !== 'RunTask' && cpu[frameOf(event, frames)] >= slow,
   )
@@ -88,6 +105,10 @@ function costOf(events: readonly TraceEvent[]): PageCost {
     framesPerSecond: wall.length / seconds,
     frameMs: spread(wall),
     frameCpuMs: spread(cpu),
+    ...presentation(
+      events.filter((event) => event.pid === pid),
+      seconds,
+    ),
     longTasks: tasks.filter(({ dur = 0 }) => dur / 1000 > LONG_TASK_MS).length,
     slowFrames: sums(inSlowFrames, cpu.filter((ms) => ms >= slow).length),
   }
@@ -105,10 +126,35 @@ function frameOf({ ts, dur = 0 }: TraceEvent, frames: readonly number[]): number
   return low
 }
 
-function spread(values: readonly number[]): PageCost['frameMs'] {
+function spread(values: readonly number[]): Spread {
+  return {
+    mean: values.reduce((sum, value) => sum + value, 0) / values.length,
+    p50: at(values, 0.5),
+    p99: at(values, 0.99),
+    max: Math.max(...values),
+    slow: values.filter((value) => value > MOST_FRAME_MS).length / values.length,
+  }
+}
+
+/** What a part of the values is below. */
+function at(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b)
-  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]
-  return { p50: at(0.5), p95: at(0.95), max: sorted[sorted.length - 1] }
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]
+}
+
+/** A frame may be reported in two parts, of which one comes late. */
+function presentation(events: readonly TraceEvent[], seconds: number) {
+  const all = new Set<number>()
+  const presented = new Set<number>()
+  const dropped = new Set<number>()
+  for (const { args } of events) {
+    if (!args.frame_reporter) continue
+    const { state, frame_sequence: frame } = args.frame_reporter
+    all.add(frame)
+    if (state === 'STATE_DROPPED') dropped.add(frame)
+    else if (state.startsWith('STATE_PRESENTED')) presented.add(frame)
+  }
+  return { presentedPerSecond: presented.size / seconds, missed: dropped.size / Math.max(1, all.size) }
 }
 
 /** Processor milliseconds per frame by event, the largest first. */

@@ -7,7 +7,7 @@
 // Not with --run-all-compositor-stages-before-draw: that makes each frame wait for all stages, so that none is ever
 // late. Chromium draws in software here, on the same processors; a real window has a GPU for that. The main thread's
 // time is its processor time: by the clock it also holds what other programs took of the processors meanwhile, which is
-// why both are printed.
+// why both are printed. Of a hundred frames one may be slow, and one may be missed.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
@@ -20,11 +20,13 @@ import { type AppPage, ASSETS, firstChart, openPage, PRODUCT, watch } from './br
 import { type Figure, median } from './figure.ts'
 import { serveRawPage } from './raw-page.ts'
 import { number } from './table.ts'
-import { type PageCost, tracePage } from './trace.ts'
+import { MOST_FRAME_MS, type PageCost, type Spread, tracePage } from './trace.ts'
 
 /** 60 a second, less what the clocks of compositor and trace differ. */
 const LEAST_FRAMES_PER_SECOND = 59
-const MOST_FRAME_MS = 10
+const MOST_MISSED = 0.01
+/** What a frame may cost more at the heaviest load than at the lightest: flat, but for the noise. */
+const MOST_GROWTH = 1.5
 const MOST_MEGABYTES_PER_SECOND = 0.3
 
 type Mode = 'following' | 'scrolling' | 'filtered'
@@ -64,17 +66,20 @@ export async function benchUi(quick: boolean): Promise<Figure[]> {
 
     const of = (wanted: Load) => measured.find(({ load }) => nameOf(load) === nameOf(wanted))!.cost
     const slowest = Math.min(...measured.map(({ cost }) => cost.framesPerSecond))
+    const missed = Math.max(...measured.map(({ cost }) => cost.missed))
+    const following = measured.filter(({ load }) => load.mode === 'following')
+    const dearest = Math.max(...following.map(({ cost }) => cost.frameCpuMs.mean))
     const rawName = `every request sent to a plain page (${number(raw.requestsPerSecond / 1e6)} M/s got through)`
     const busiest = Math.max(...measured.map(({ cost }) => cost.megabytesPerSecond))
     return [
       frameFigure(HEAVY, of(HEAVY), [
-        { name: 'the same page, idle', value: idle.frameCpuMs.p95 },
-        { name: nameOf(LIGHT), value: of(LIGHT).frameCpuMs.p95 },
-        { name: rawName, value: raw.frameCpuMs.p95 },
+        { name: 'the same page, idle', value: idle.frameCpuMs.p99 },
+        { name: nameOf(LIGHT), value: of(LIGHT).frameCpuMs.p99 },
+        { name: rawName, value: raw.frameCpuMs.p99 },
       ]),
       ...(['scrolling', 'filtered'] as const).map((mode) =>
         frameFigure({ ...HEAVY, mode }, of({ ...HEAVY, mode }), [
-          { name: 'following', value: of(HEAVY).frameCpuMs.p95 },
+          { name: 'following', value: of(HEAVY).frameCpuMs.p99 },
         ]),
       ),
       {
@@ -91,6 +96,31 @@ export async function benchUi(quick: boolean): Promise<Figure[]> {
         note: measured.map(({ load, cost }) => `${nameOf(load)}: ${describe(cost)}`).join('\n       '),
       },
       {
+        name: 'frames missed, the worst case',
+        unit: '%',
+        better: 'lower',
+        ours: 100 * missed,
+        yardsticks: [
+          { name: 'the same page, idle', value: 100 * idle.missed },
+          { name: rawName, value: 100 * raw.missed },
+        ],
+        target: `≤ ${100 * MOST_MISSED} %`,
+        met: missed <= MOST_MISSED,
+        note: 'had something to show and came too late, as Chromium reports it',
+      },
+      {
+        name: 'main thread per frame, mean, following: the dearest of all rates and rows',
+        unit: 'ms',
+        better: 'lower',
+        ours: dearest,
+        yardsticks: [{ name: nameOf(LIGHT), value: of(LIGHT).frameCpuMs.mean }],
+        target: `flat: ≤ ${MOST_GROWTH} times the lightest`,
+        met: dearest <= MOST_GROWTH * of(LIGHT).frameCpuMs.mean,
+        note: following
+          .map(({ load, cost }) => `${nameOf(load)}: ${number(cost.frameCpuMs.mean)}`)
+          .join('\n       '),
+      },
+      {
         name: 'to the page over the WebSocket, the busiest case',
         unit: 'MB/s',
         better: 'lower',
@@ -104,13 +134,13 @@ export async function benchUi(quick: boolean): Promise<Figure[]> {
         note: '',
       },
       {
-        name: `main thread per frame, p95: the product itself, simulated kernel at full speed`,
+        name: 'main thread per frame, p99: the product itself, simulated kernel at full speed',
         unit: 'ms',
         better: 'lower',
-        ours: product.frameCpuMs.p95,
-        yardsticks: [{ name: 'the same page, idle', value: idle.frameCpuMs.p95 }],
+        ours: product.frameCpuMs.p99,
+        yardsticks: [{ name: 'the same page, idle', value: idle.frameCpuMs.p99 }],
         target: `≤ ${MOST_FRAME_MS} ms`,
-        met: product.frameCpuMs.p95 <= MOST_FRAME_MS,
+        met: product.frameCpuMs.p99 <= MOST_FRAME_MS,
         note:
           `${describe(product)}; the simulated kernel's callers keep both processors busy, so that the core ` +
           'sends fewer windows than the page could draw',
@@ -135,13 +165,13 @@ export async function benchUi(quick: boolean): Promise<Figure[]> {
 function frameFigure(load: Load, cost: Observed, yardsticks: Figure['yardsticks']): Figure {
   const parts = cost.slowFrames.slice(0, 8).map(([name, ms]) => `${name} ${number(ms)}`)
   return {
-    name: `main thread per frame, p95: ${nameOf(load)}`,
+    name: `main thread per frame, p99: ${nameOf(load)}`,
     unit: 'ms',
     better: 'lower',
-    ours: cost.frameCpuMs.p95,
+    ours: cost.frameCpuMs.p99,
     yardsticks,
     target: `≤ ${MOST_FRAME_MS} ms`,
-    met: cost.frameCpuMs.p95 <= MOST_FRAME_MS,
+    met: cost.frameCpuMs.p99 <= MOST_FRAME_MS,
     note: `${describe(cost)}\n       the slowest twentieth of the frames, ms of processor by event (nested ones too): ${parts.join(', ')}`,
   }
 }
@@ -151,11 +181,13 @@ function nameOf({ rate, rows, mode }: Load): string {
 }
 
 function describe(cost: Observed): string {
-  const { framesPerSecond, frameMs, frameCpuMs, longTasks, megabytesPerSecond } = cost
-  const three = ({ p50, p95, max }: PageCost['frameMs']) => [p50, p95, max].map(number).join(' / ')
+  const { framesPerSecond, presentedPerSecond, missed, frameMs, frameCpuMs, longTasks, megabytesPerSecond } =
+    cost
+  const three = ({ p50, p99, max, slow }: Spread) =>
+    `${[p50, p99, max].map(number).join(' / ')} ms (${number(100 * slow)} % above ${MOST_FRAME_MS})`
   return (
-    `${number(framesPerSecond)} frames/s; per frame (p50 / p95 / max) ${three(frameCpuMs)} ms of processor, ` +
-    `${three(frameMs)} ms by the clock; ${longTasks} long tasks; ${number(megabytesPerSecond)} MB/s`
+    `${number(framesPerSecond)} frames/s, ${number(presentedPerSecond)} with something new, ${number(100 * missed)} % missed; per frame (p50 / p99 / max) ` +
+    `${three(frameCpuMs)} of processor, ${three(frameMs)} by the clock; ${longTasks} long tasks; ${number(megabytesPerSecond)} MB/s`
   )
 }
 
@@ -228,7 +260,7 @@ async function measureStarts(browser: Browser, times: number): Promise<number> {
 async function observe(
   browser: Browser,
   { page, socketBytes }: AppPage,
-  action: () => Promise<void>,
+  action: () => Promise<unknown>,
 ): Promise<Observed> {
   let megabytesPerSecond = 0
   const cost = await tracePage(browser, page, async () => {
