@@ -31,8 +31,8 @@ T* At(Words part, size_t count = 1) {
     return reinterpret_cast<T*>(part.data());
 }
 
-uint32_t RowInChunk(double row) {
-    return static_cast<uint32_t>(static_cast<uint64_t>(row)) & (kChunkRows - 1);
+uint32_t RowInChunk(double position) {
+    return static_cast<uint32_t>(static_cast<uint64_t>(position)) & (kChunkRows - 1);
 }
 
 // Two, four or six words, as dictionary.ts does it.
@@ -142,7 +142,7 @@ class Pairing {
         return slot;
     }
 
-    // The row at a slot that SlotOf found, or -1.
+    // The position of the row at a slot that SlotOf found, or -1.
     double RowAt(uint32_t slot) const { return slots_[slot].row - 1; }
 
     // The slot is free and SlotOf found it for this id. There must be room.
@@ -219,13 +219,13 @@ class Lazily {
 class Segment {
  public:
     bool Open(Words part) {
-        words_ = part.data();
-        return part.size() == kSegmentWords;
+        words_ = part;
+        return part.size() <= kMaxSegmentWords;
     }
-    uint32_t* Words() { return words_; }
+    store::Words Words() const { return words_; }
 
  private:
-    uint32_t* words_ = nullptr;
+    store::Words words_;
 };
 
 // What a record adds to the arena. Nothing is written before it is known that all of it fits.
@@ -284,8 +284,8 @@ class ChunkView {
     bool TakesRow(double row, double arrival) const {
         const ChunkState& state = columns_->state;
         const double delta = arrival - state.base;
-        return state.rows > 0 && state.rows < kChunkRows && state.first + state.rows == row && state.spread == 0 &&
-               delta >= 0 && delta < kTwo32;
+        return state.rows > 0 && state.rows < kChunkRows && state.closed == 0 && state.first + state.rows == row &&
+               state.spread == 0 && delta >= 0 && delta < kTwo32;
     }
 
     uint32_t AddRow(double arrival, uint32_t idLow) {
@@ -309,15 +309,17 @@ class ChunkView {
     }
 
     bool HasRoomFor(uint32_t words) {
-        return words == 0 || (segment_.Get(*parts_, number_, kSegment) && columns_->state.segments >= 1 &&
-                              columns_->state.free + words <= kSegmentWords);
+        if (words == 0) return true;
+        const Segment* const segment = segment_.Get(*parts_, number_, kSegment);
+        return segment && columns_->state.segments >= 1 &&
+               columns_->state.free + words <= static_cast<double>(segment->Words().size());
     }
 
     void Add(uint32_t row, const Extra& extra) {
         ChunkState& state = columns_->state;
         const uint32_t at = static_cast<uint32_t>(state.free);
         const uint32_t number = static_cast<uint32_t>(state.segments) - 1;
-        uint32_t* const to = segment_.Get(*parts_, number_, kSegment)->Words() + at;
+        uint32_t* const to = segment_.Get(*parts_, number_, kSegment)->Words().data() + at;
         state.free += extra.Words();
         to[0] = columns_->extra[row];
         to[1] = extra.kind;
@@ -377,7 +379,7 @@ class Ingestion {
         if (!functions_.Open(parts_.OfCapture(kFunctions))) return false;
         ChunkView* const oldest = Chunk(0);
         if (!oldest) return false;
-        firstRow_ = oldest->Rows().state.first;
+        firstPosition_ = oldest->Rows().state.position;
         last_ = Chunk(chunkCount_ - 1);
         return last_ != nullptr;
     }
@@ -401,10 +403,9 @@ class Ingestion {
     }
 
     // The chunk of a row from the pairing table. Null if the row has left.
-    ChunkView* ChunkOf(double row) {
-        if (row < firstRow_ || row >= counts_->endRow) return nullptr;
-        const size_t number = static_cast<size_t>(row - firstRow_) >> kChunkShift;
-        return number < chunkCount_ ? Chunk(number) : nullptr;
+    ChunkView* ChunkOf(double position) {
+        const double number = (position - firstPosition_) / kChunkRows;
+        return number >= 0 && number < static_cast<double>(chunkCount_) ? Chunk(static_cast<size_t>(number)) : nullptr;
     }
 
     // Null if the function has not been met before.
@@ -440,7 +441,7 @@ class Ingestion {
     };
     std::array<KnownFunction, 64> known_{};
     size_t chunkCount_ = 0;
-    double firstRow_ = 0;
+    double firstPosition_ = 0;
     ChunkView* last_ = nullptr;
     std::array<size_t, kViews + 1> tags_;
     std::array<ChunkView, kViews + 1> views_;
@@ -513,11 +514,11 @@ bool Ingestion::Start(const RequestStart& start) {
         counts_->unpairedEnds--;
         if (chunk->FellThrough(row)) counts_->fellThrough++;
     } else {
-        const double number = counts_->endRow++;
+        counts_->endRow++;
         row = chunk->AddRow(arrival, idLow);
         totals->count++;
         if (endComes) {
-            pairing_.Fill(slot, idLow, idHigh, number);
+            pairing_.Fill(slot, idLow, idHigh, chunk->Rows().state.position + row);
             chunk->Rows().state.inFlight++;
             counts_->inFlight++;
             totals->inFlight++;
@@ -630,13 +631,13 @@ bool Ingestion::End(const RequestEnd& end) {
         const int64_t place = chunk->Intern(Place{});
         const int64_t irp = chunk->Intern(Irp{});
         if ((kind | caller | place | irp) < 0) return false;
-        const double number = counts_->endRow++;
+        counts_->endRow++;
         row = chunk->AddRow(arrival, idLow);
         rows.kind[row] = static_cast<uint16_t>(kind);
         rows.caller[row] = static_cast<uint16_t>(caller);
         rows.place[row] = static_cast<uint16_t>(place);
         rows.irp[row] = static_cast<uint16_t>(irp);
-        pairing_.SetLost(idLow, idHigh, number);
+        pairing_.SetLost(idLow, idHigh, rows.state.position + row);
         counts_->unpairedEnds++;
         totals->count++;
     }

@@ -36,7 +36,7 @@ struct Counts {
     double unpairedEnds;
     double endsLost;
     double fellThrough;
-    double clearedTo;
+    double chunks;
     double stamp;
 };
 static_assert(sizeof(Counts) == 8 * 8, "Count");
@@ -49,7 +49,7 @@ struct PairingHeader {
 struct PairingSlot {
     uint32_t idLow;
     uint32_t idHigh;
-    double row;  // + 1; 0 = free
+    double row;  // its position (ChunkState) + 1; 0 = free
 };
 static_assert(sizeof(PairingHeader) == 16 && sizeof(PairingSlot) == 16, "pairing.ts");
 
@@ -108,7 +108,9 @@ struct ChunkState {
     double free;
     double segments;
     double spread;
-    double unused[20];
+    double position;
+    double closed;
+    double unused[18];
     double changed[kChunkRows >> kBlockShift];
 };
 static_assert(sizeof(ChunkState) == 64 * 8, "ChunkState");
@@ -174,8 +176,8 @@ struct DictionaryHeader {
 static_assert(sizeof(DictionaryHeader) == 16, "dictionary.ts");
 
 // Entries of the arena: link, kind, two words of the kind's own, payload.
-constexpr uint32_t kSegmentWords = 128 * 1024 / 4;
-constexpr uint32_t kSegmentShift = 14;
+constexpr uint32_t kMaxSegmentWords = 1024 * 1024 / 4;
+constexpr uint32_t kSegmentShift = 17;
 constexpr uint32_t kExtraHeaderWords = 4;
 enum ExtraKind : uint32_t { kExtraInput = 1, kExtraOutput = 2, kExtraOffset = 3, kExtraContinues = 4 };
 

@@ -3,7 +3,8 @@
 // One row per request. A start makes a row in flight, its end completes it; an end whose start is not (yet) there
 // makes a row of its own, which the start fills in should it still come: when two processors' records arrive out of
 // order nothing has to wait, and when the start was lost nothing has to be given up. Rows are numbered in the order
-// of their first record and never move. Memory is bounded: the oldest chunk leaves when the budget is used up.
+// of their first record and never move. Memory is bounded: the oldest chunk leaves when the budget is used up, and one
+// that payload makes heavy is closed before it has all its rows, so that none is more than a small part of the budget.
 //
 // Architecture invariant: no clock, no Node, no browser in here. The same bytes give the same rows, live or from a file.
 
@@ -33,7 +34,6 @@ import {
   Caller,
   CHUNK_ROWS,
   Chunk,
-  chunksBehind,
   Extra,
   Irp,
   Kind,
@@ -41,6 +41,7 @@ import {
   OUTCOME_IN_FLIGHT,
   Outcome,
   Place,
+  placeOf,
   START_MISSING,
 } from './chunk.ts'
 import { StringDictionary } from './dictionary.ts'
@@ -80,6 +81,10 @@ const MAX_CODE = 0xffff
 const KEEP_IN_FLIGHT = 1 << 17
 /** Records that are taken in at most until native code is asked again. */
 const MOST_UNASKED = 64
+/** A chunk gets no more rows when it takes up so small a part of the budget … */
+const CHUNKS_IN_BUDGET = 8
+/** … but for this much it is always good. */
+const LIGHT_CHUNK_BYTES = 4 << 20
 /** Chunks: how long a full one waits for the starts that were overtaken by their ends. */
 const SEALED_AFTER = 2
 
@@ -134,15 +139,15 @@ export const Count = {
   unpairedEnds: 3,
   endsLost: 4,
   fellThrough: 5,
-  /** The first row after the last `clear`. */
-  clearedTo: 6,
+  /** Made since the capture began: a number for the next. */
+  chunks: 6,
   /** Grows with each batch: what a view has seen and what changed since. */
   stamp: 7,
   width: 8,
 } as const
 
 export class Capture {
-  /** Oldest first. None is missing in between. */
+  /** Oldest first. None is missing in between, and the rows of each follow on those of the one before. */
   readonly chunks: Chunk[] = []
   /** The parts of each chunk's memory. */
   readonly #chunkParts: Uint32Array[][] = []
@@ -157,6 +162,8 @@ export class Capture {
   readonly #pairing: PairingTable
   readonly #statistics: Statistics
   #budgetBytes: number
+  /** The first row after the last `clear`, and its position. */
+  #cleared = { row: 0, position: 0 }
   #ended = false
   readonly loops: Loops
 
@@ -202,7 +209,7 @@ export class Capture {
 
   /** Rows that have left for want of room. */
   get evictedRows(): number {
-    return this.firstRow - this.#counts[Count.clearedTo]
+    return this.firstRow - this.#cleared.row
   }
 
   /** Starts since the capture began, cleared ones included. */
@@ -290,25 +297,25 @@ export class Capture {
     const fn = (flags & RequestFlags.FastIo) !== 0 ? major + MAJOR_FUNCTION_COUNT : major
     const driverId = words[at + DRIVER]
 
-    let row = this.#pairing.find(idLow, idHigh)
-    let chunk = row >= 0 ? this.chunkOf(row) : null
-    const endSeen = chunk !== null && chunk.stateOf(row & (CHUNK_ROWS - 1)) === RowState.StartLost
+    let position = this.#pairing.find(idLow, idHigh)
+    let chunk = position >= 0 ? this.#chunkAt(position) : null
+    const endSeen = chunk !== null && chunk.stateOf(position & (CHUNK_ROWS - 1)) === RowState.StartLost
     this.#counts[Count.starts]++
-    if (row >= 0 && !chunk) {
+    if (position >= 0 && !chunk) {
       // Its end came first, and that row has left: nothing is left to fill in, nor to wait for.
       this.#pairing.delete(idLow, idHigh)
-      if (row >= this.#counts[Count.clearedTo]) this.#counts[Count.unpairedEnds]--
+      if (position >= this.#cleared.position) this.#counts[Count.unpairedEnds]--
       return
     }
     if (endSeen) {
       this.#pairing.delete(idLow, idHigh)
       this.#counts[Count.unpairedEnds]--
-      if (chunk?.fellThrough(row & (CHUNK_ROWS - 1))) this.#counts[Count.fellThrough]++
+      if (chunk?.fellThrough(position & (CHUNK_ROWS - 1))) this.#counts[Count.fellThrough]++
     } else {
-      row = this.#newRow(arrival, idLow)
+      position = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
     }
-    const to = row & (CHUNK_ROWS - 1)
+    const to = position & (CHUNK_ROWS - 1)
     if (!chunk) return
     const uncaptured = (flags & RequestFlags.Uncaptured) !== 0
     if (!endSeen) {
@@ -316,7 +323,7 @@ export class Capture {
         chunk.outcome[to] = OUTCOME_END_LOST
         this.#counts[Count.endsLost]++
       } else {
-        this.#pairing.set(idLow, idHigh, row)
+        this.#pairing.set(idLow, idHigh, position)
         chunk.addInFlight(1)
         this.#counts[Count.inFlight]++
       }
@@ -392,10 +399,10 @@ export class Capture {
     const informationHigh = words[at + END_INFORMATION + 1]
     const information = informationHigh * TWO_32 + informationLow
 
-    let row = this.#pairing.find(idLow, idHigh)
-    let chunk = row >= 0 ? this.chunkOf(row) : null
+    let position = this.#pairing.find(idLow, idHigh)
+    let chunk = position >= 0 ? this.#chunkAt(position) : null
     const startSeen =
-      row >= 0 && (chunk === null || chunk.stateOf(row & (CHUNK_ROWS - 1)) === RowState.InFlight)
+      position >= 0 && (chunk === null || chunk.stateOf(position & (CHUNK_ROWS - 1)) === RowState.InFlight)
     this.#statistics.ended(driverId, fn, startSeen, status, flags, information, completion - arrival)
     if (startSeen) {
       this.#pairing.delete(idLow, idHigh)
@@ -404,14 +411,14 @@ export class Capture {
       chunk.addInFlight(-1)
       this.#counts[Count.inFlight]--
     } else {
-      row = this.#newRow(arrival, idLow)
+      position = this.#newRow(arrival, idLow)
       chunk = this.chunks[this.chunks.length - 1]
-      this.#startMissing(chunk, row & (CHUNK_ROWS - 1), idHigh, driverId, fn, call, flags)
-      this.#pairing.setLost(idLow, idHigh, row)
+      this.#startMissing(chunk, position & (CHUNK_ROWS - 1), idHigh, driverId, fn, call, flags)
+      this.#pairing.setLost(idLow, idHigh, position)
       this.#counts[Count.unpairedEnds]++
     }
     if (!chunk) return
-    const to = row & (CHUNK_ROWS - 1)
+    const to = position & (CHUNK_ROWS - 1)
 
     const key = chunk.outcomes.key
     key[Outcome.state] = (flags & RequestFlags.Unseen) !== 0 ? RowState.Unseen : RowState.Done
@@ -485,31 +492,41 @@ export class Capture {
     }
   }
 
-  /** The number of a new last row. */
+  /** The position of a new last row. */
   #newRow(arrival: number, idLow: number): number {
-    const row = this.#counts[Count.endRow]++
-    if ((row & (CHUNK_ROWS - 1)) === 0) {
+    let chunk = this.chunks.at(-1)
+    if (!chunk || chunk.closed || chunk.rows === CHUNK_ROWS) {
       this.chunks.at(-SEALED_AFTER)?.seal()
-      const chunk = new Chunk(row, arrival, this.#account)
+      chunk = new Chunk(this.endRow, this.#counts[Count.chunks] * CHUNK_ROWS, arrival, this.#account)
+      this.#counts[Count.chunks]++
       this.chunks.push(chunk)
       this.#chunkParts.push(chunk.memory.parts)
       this.#keepBudget()
     }
-    this.chunks[this.chunks.length - 1].addRow(arrival, idLow)
-    return row
+    this.#counts[Count.endRow]++
+    return chunk.position + chunk.addRow(arrival, idLow)
+  }
+
+  /** The chunk that holds the row at a position; null if it has left. */
+  #chunkAt(position: number): Chunk | null {
+    if (this.chunks.length === 0) return null
+    return this.chunks[Math.floor((position - this.chunks[0].position) / CHUNK_ROWS)] ?? null
   }
 
   /** The chunk that holds a row; null if it has left. */
   chunkOf(row: number): Chunk | null {
-    const first = this.chunks.length === 0 ? 0 : this.chunks[0].first
-    return row < first ? null : (this.chunks[chunksBehind(first, row)] ?? null)
+    return this.chunks[placeOf(this.chunks, row)] ?? null
   }
 
-  /** Lets the oldest rows go until the budget holds. */
+  /** Lets the oldest rows go until the budget holds. Of chunks that are not heavy the newest stays in any case. */
   #keepBudget(): void {
-    while (this.storeBytes > this.#budgetBytes && this.chunks.length > 1) {
-      const oldest = this.chunks.shift()
-      if (!oldest) break
+    const newest = this.chunks.at(-1)
+    const most = Math.max(this.#budgetBytes / CHUNKS_IN_BUDGET, LIGHT_CHUNK_BYTES)
+    if (newest && newest.memory.bytes > most) newest.close()
+    while (this.storeBytes > this.#budgetBytes && this.chunks.length > 0) {
+      const [oldest] = this.chunks
+      if (oldest === newest && !oldest.closed) break
+      this.chunks.shift()
       this.#chunkParts.shift()
       this.#account.bytes -= oldest.memory.bytes
       this.#counts[Count.inFlight] -= oldest.inFlight
@@ -517,10 +534,7 @@ export class Capture {
     }
   }
 
-  /**
-   * Forgets all rows. What is in flight stays known, so that its ends are no ends without a start; the row numbers go
-   * on with the next chunk.
-   */
+  /** Forgets all rows. What is in flight stays known, so that its ends are no ends without a start. */
   clear(): void {
     this.#counts[Count.stamp]++
     for (const chunk of this.chunks) {
@@ -529,8 +543,7 @@ export class Capture {
     }
     this.chunks.length = 0
     this.#chunkParts.length = 0
-    this.#counts[Count.endRow] = Math.ceil(this.#counts[Count.endRow] / CHUNK_ROWS) * CHUNK_ROWS
-    this.#counts[Count.clearedTo] = this.#counts[Count.endRow]
+    this.#cleared = { row: this.endRow, position: this.#counts[Count.chunks] * CHUNK_ROWS }
     this.#counts[Count.inFlight] = 0
     this.#counts[Count.unpairedEnds] = 0
     this.#counts[Count.endsLost] = 0
@@ -546,7 +559,7 @@ export class Capture {
       const id = chunk.requestId(to)
       const high = Math.floor(id / TWO_32)
       const low = id - high * TWO_32
-      if (this.#pairing.find(low, high) === chunk.first + to) this.#pairing.delete(low, high)
+      if (this.#pairing.find(low, high) === chunk.position + to) this.#pairing.delete(low, high)
     }
   }
 

@@ -25,9 +25,16 @@ export const BLOCK_SHIFT = 10
 /** Rows that are marked as changed, and evaluated by a view, together. */
 export const BLOCK_ROWS = 1 << BLOCK_SHIFT
 
-/** How many chunks a row lies behind the one that begins with row `first`. A capture outgrows 32 bits in an hour. */
-export function chunksBehind(first: number, row: number): number {
-  return Math.floor((row - first) / CHUNK_ROWS)
+/** Which of these, oldest first, a row is in: the last that does not begin behind it; -1 if it has left. */
+export function placeOf(chunks: readonly { readonly first: number }[], row: number): number {
+  let low = -1
+  let high = chunks.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (chunks[middle].first <= row) low = middle
+    else high = middle - 1
+  }
+  return low
 }
 
 /** Words of an entry in `kinds`. */
@@ -101,6 +108,14 @@ export const ChunkState = {
   segments: 10,
   /** 1 where arrivals lie too far apart for 32 bits. */
   spread: 11,
+  /**
+   * Of its first row. A row's position, by which a request in flight finds it, is the number of its chunk since the
+   * capture began, times CHUNK_ROWS, and its number there: unlike row numbers, those of a chunk are known without a look
+   * at the others.
+   */
+  position: 12,
+  /** 1 when no row may be added, though there is room. */
+  closed: 13,
   changed: 32,
   width: 64,
 } as const
@@ -114,7 +129,9 @@ const TWO_32 = 0x1_0000_0000
 export const Extra = { input: 1, output: 2, offset: 3, continues: 4 } as const
 const EXTRA_HEADER_WORDS = 4
 const SEGMENT_BYTES = 128 * 1024
-const SEGMENT_SHIFT = 14 // 8-byte units
+/** For what would leave much of a smaller one empty. */
+const LARGE_SEGMENT_BYTES = 1024 * 1024
+const SEGMENT_SHIFT = 17 // 8-byte units
 /** Estimate of what a Map takes for a number. */
 const MAP_ENTRY_BYTES = 64
 
@@ -154,6 +171,8 @@ export class Chunk {
   constructor(
     /** Number of its first row. */
     readonly first: number,
+    /** ChunkState.position. */
+    readonly position: number,
     /** Arrival of its first row: other processors' rows may be a little earlier. */
     firstArrival: number,
     /** What counts its memory. */
@@ -165,12 +184,12 @@ export class Chunk {
     this.changed = this.state.subarray(ChunkState.changed)
     this.#base = firstArrival - TWO_32 / 2
     this.state[ChunkState.first] = first
+    this.state[ChunkState.position] = position
     this.state[ChunkState.base] = this.#base
     this.state[ChunkState.minArrival] = Number.POSITIVE_INFINITY
     this.state[ChunkState.maxArrival] = Number.NEGATIVE_INFINITY
     this.state[ChunkState.minLatency] = Number.POSITIVE_INFINITY
     this.state[ChunkState.maxLatency] = Number.NEGATIVE_INFINITY
-    this.state[ChunkState.free] = SEGMENT_BYTES >> 2
 
     let at = STATE_BYTES
     const take = (bytesPerRow: number) => {
@@ -212,6 +231,15 @@ export class Chunk {
   /** Rows without an end. */
   get inFlight(): number {
     return this.state[ChunkState.inFlight]
+  }
+
+  /** Whether no row may be added, though there is room. */
+  get closed(): boolean {
+    return this.state[ChunkState.closed] !== 0
+  }
+
+  close(): void {
+    this.state[ChunkState.closed] = 1
   }
 
   get lastChange(): number {
@@ -317,8 +345,9 @@ export class Chunk {
     const payloadWords = ((byteLength + 7) & ~7) >> 2
     const length = EXTRA_HEADER_WORDS + payloadWords
     const { state } = this
-    if (state[ChunkState.free] + length > SEGMENT_BYTES >> 2) {
-      this.#segments.push(this.memory.append(ChunkPart.segment, SEGMENT_BYTES))
+    if (state[ChunkState.free] + length > this.memory.parts[ChunkPart.segment].length) {
+      const bytes = 4 * (length << 2) > SEGMENT_BYTES ? LARGE_SEGMENT_BYTES : SEGMENT_BYTES
+      this.#segments.push(this.memory.append(ChunkPart.segment, bytes))
       state[ChunkState.segments] = this.#segments.length
       state[ChunkState.free] = 0
     }

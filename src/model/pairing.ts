@@ -5,6 +5,8 @@
 // has not come: an end can overtake its start when they ran on different processors, by a batch at most. Older ones
 // are let go (their rows stay), or heavy loss of starts would fill the memory.
 //
+// Rows are known by their positions (ChunkState).
+//
 //   table    header: size (double), unused     then slots of 16 bytes: id (low, high), row + 1 (double; 0 = free)
 //   lost     header: next (double), unused     then a ring of such slots, oldest overwritten
 

@@ -13,6 +13,11 @@ export class Passed {
   readonly #perBlock = new Uint16Array(BLOCKS)
   constructor(readonly chunk: Chunk) {}
 
+  /** Number of the chunk's first row. */
+  get first(): number {
+    return this.chunk.first
+  }
+
   /** Counts rows anew after their bits were set; `first` is the first of a block. */
   recount(first: number, rows: number): void {
     const end = Math.ceil((first + rows) / BLOCK_ROWS)

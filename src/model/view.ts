@@ -13,10 +13,10 @@ import {
   Caller,
   CHUNK_ROWS,
   type Chunk,
-  chunksBehind,
   Kind,
   OUTCOME_IN_FLIGHT,
   Outcome,
+  placeOf,
 } from './chunk.ts'
 import { fieldNamed, rowFlags } from './fields.ts'
 import { compileFilter } from './filter/compile.ts'
@@ -93,7 +93,7 @@ export class View {
     }
     this.#complete = true
     // On from where the last call stopped: else chunks that change all the time would keep it from the others.
-    const start = Math.max(0, this.#placeOf(this.#stoppedAt))
+    const start = Math.max(0, placeOf(this.#passed, this.#stoppedAt))
     this.#stoppedAt = 0
     for (let i = 0; i < chunks.length; i++) {
       const place = (start + i) % chunks.length
@@ -167,10 +167,11 @@ export class View {
   indexOf(row: RowId): number {
     if (row < this.#firstRow || row >= this.#endRow) return -1
     if (this.#isWhole) return row - this.#firstRow
-    const within = row & (CHUNK_ROWS - 1)
-    const place = this.#placeOf(row)
+    const place = placeOf(this.#passed, row)
+    if (place < 0) return -1
+    const within = row - this.#passed[place].first
     if (this.#order) return this.#order.indexOf(place, within)
-    return this.#passed[place]?.has(within) ? this.#rank(row) : -1
+    return this.#passed[place].has(within) ? this.#rank(row) : -1
   }
 
   /**
@@ -187,14 +188,10 @@ export class View {
 
   /** How many rows before `row` passed. */
   #rank(row: number): number {
-    const place = this.#placeOf(row)
-    const passed = this.#passed[place]
-    return passed ? this.#before[place] + passed.rank(row & (CHUNK_ROWS - 1)) : this.shown
-  }
-
-  /** Which chunk a row is in; negative if it has left. */
-  #placeOf(row: number): number {
-    return chunksBehind(this.#firstRow, row)
+    const place = placeOf(this.#passed, row)
+    if (place < 0) return 0
+    const within = row - this.#passed[place].first
+    return within < CHUNK_ROWS ? this.#before[place] + this.#passed[place].rank(within) : this.shown
   }
 
   /**

@@ -31,7 +31,7 @@ void RequireWhole(StoreMemory& memory) {
         rows += chunk.state.rows;
         inFlight += chunk.state.inFlight;
         Require(chunk.state.rows <= kChunkRows, "a chunk has at most so many rows");
-        Require(chunk.state.free <= kSegmentWords, "a segment is not overrun");
+        Require(chunk.state.free <= StoreMemory::kSegmentWords, "a segment is not overrun");
         for (uint32_t row = 1; row < chunk.state.rows; row++) {
             Require(chunk.kind[row] < size(kKinds) && chunk.caller[row] < size(kCallers) &&
                         chunk.place[row] < size(kPlaces) && chunk.irp[row] < size(kIrps) &&

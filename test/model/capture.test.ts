@@ -333,6 +333,62 @@ describe('memory', () => {
   })
 })
 
+describe('payload of many kilobytes a request', () => {
+  const budget = 32 << 20
+  const payload = new Uint8Array(65536).fill(7)
+  const starts = (first: number, count: number) => startsAt(numbers(first, count), { payload })
+
+  test('stays within the budget too, and little room is wasted; rows keep their numbers', () => {
+    const budget = 96 << 20
+    const capture = emptyCapture(budget)
+    const ordered = capture.view('input_length > 0', { field: 'tid', descending: true })
+    const count = 2400
+    for (let first = 0; first < count; first += 16) {
+      capture.ingest(starts(first, 16))
+      expect(capture.storeBytes).toBeLessThanOrEqual(budget)
+      ordered.advance(() => true)
+    }
+    expect([capture.endRow, capture.evictedRows]).toEqual([count, capture.firstRow])
+    expect(capture.rowCount * payload.length).toBeGreaterThan(0.7 * budget)
+    expect(capture.inFlight).toBe(capture.rowCount)
+    const rows = numbers(capture.firstRow, capture.rowCount)
+    expect(rows.map((number) => capture.request(row(number))?.value('id'))).toEqual(rows)
+    expect(fromBase64(capture.detail(row(count - 1))!.input.base64)).toEqual(payload)
+    expect(Array.from(capture.requests(''), (request) => Number(request.row))).toEqual(rows)
+    expect(rows.map((number) => ordered.indexOf(row(number)))).toEqual(numbers(0, rows.length).reverse())
+    // Their ends find them, wherever they are.
+    capture.ingest(endsAt(numbers(0, count)))
+    expect([capture.inFlight, capture.rowCount, capture.unpairedEnds]).toEqual([0, rows.length, 0])
+    expect(rows.map((number) => capture.request(row(number))?.value('latency'))).toEqual(rows.map(() => 1))
+  })
+
+  test('also where it all comes with the ends of requests in flight', () => {
+    const capture = emptyCapture(budget)
+    const count = 1600
+    capture.ingest(startsAt(numbers(0, count)))
+    const whole = capture.view('', null)
+    for (let id = 0; id < count; id += 16) {
+      capture.ingest(concat(numbers(id, 16).map((id) => end({ id, arrival: id, at: id + 1, payload }))))
+      expect(capture.storeBytes).toBeLessThanOrEqual(budget)
+    }
+    // They were in one chunk, which has left.
+    whole.advance(() => true)
+    expect([capture.evictedRows, capture.rowCount, whole.shown]).toEqual([count, 0, 0])
+    capture.ingest(starts(count, 3))
+    expect([capture.firstRow, capture.rowCount, capture.inFlight]).toEqual([count, 3, 3])
+  })
+
+  test('a smaller budget lets a chunk go that has become too heavy for it', () => {
+    const capture = emptyCapture()
+    for (let first = 0; first < 320; first += 16) capture.ingest(starts(first, 16))
+    expect(capture.storeBytes).toBeGreaterThan(20 << 20)
+    capture.budgetBytes = 8 << 20
+    expect(capture.storeBytes).toBeLessThan(8 << 20)
+    capture.ingest(starts(320, 16))
+    expect([capture.firstRow, capture.rowCount]).toEqual([320, 16])
+  })
+})
+
 describe('clear', () => {
   test('forgets rows, and knows what is in flight', () => {
     const capture = emptyCapture()

@@ -142,7 +142,7 @@ TEST_CASE("ingest: stops where memory must grow") {
     }
     SUBCASE("the arena, for both of a record's entries") {
         StoreMemory memory = Ready();
-        memory.Chunk(0).state.free = kSegmentWords - 2 * kExtraHeaderWords + 1;
+        memory.Chunk(0).state.free = StoreMemory::kSegmentWords - 2 * kExtraHeaderWords + 1;
         Records records;
         RequestStart& start = records.Start(1);
         start.byteOffset = 1;
@@ -150,7 +150,7 @@ TEST_CASE("ingest: stops where memory must grow") {
         CHECK(Ingest(records.Words(), 0, memory) == 0);
         memory.Chunk(0).state.free--;
         CHECK(Ingest(records.Words(), 0, memory) == records.Words().size());
-        CHECK(memory.Chunk(0).state.free == kSegmentWords);
+        CHECK(memory.Chunk(0).state.free == StoreMemory::kSegmentWords);
     }
 }
 

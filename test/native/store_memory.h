@@ -12,6 +12,8 @@ namespace drivermon::store {
 
 class StoreMemory : public Parts {
  public:
+    static constexpr uint32_t kSegmentWords = 128 * 1024 / 4;
+
     // Room in the pairing table (a power of two), in the ring of lost starts and in each dictionary (a power of two;
     // 0 = sealed).
     struct Sizes {
@@ -52,6 +54,7 @@ class StoreMemory : public Parts {
         auto* const rows = reinterpret_cast<Columns*>(columns.data());
         rows->state.rows = 1;
         rows->state.first = Count().endRow;
+        rows->state.position = static_cast<double>(chunks_.size() << kChunkShift);
         rows->state.base = arrival - 2147483648.0;
         rows->state.minArrival = rows->state.minLatency = std::numeric_limits<double>::infinity();
         rows->state.maxArrival = rows->state.maxLatency = -std::numeric_limits<double>::infinity();

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { Capture, CapturePart, Count } from '../../src/model/capture.ts'
+import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { type EndFields, end, type StartFields, start } from './records.ts'
@@ -17,7 +18,9 @@ export function emptyCapture(budgetBytes = 1 << 30): Capture {
 
 /** Lets an empty capture go on as if so many rows had come before: whole chunks of them. */
 export function countRowsFrom({ memory }: Capture, row: number): void {
-  new Float64Array(memory.parts[CapturePart.counts].buffer)[Count.endRow] = row
+  const counts = new Float64Array(memory.parts[CapturePart.counts].buffer)
+  counts[Count.endRow] = row
+  counts[Count.chunks] = row / CHUNK_ROWS
 }
 
 /** A request as it happened, and which of its records were lost. */
