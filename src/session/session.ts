@@ -215,15 +215,10 @@ export class Session implements Subject {
     const objectName = driverObjectName(name)
     const hook = this.#hooks.find((each) => sameDriverName(each.name, objectName))
     if (!hook) throw new SessionError(`${objectName}: it is not hooked.`)
-    const { chainedFunctions, chainedFastIo } = this.driver.removeDriver(hook.driverId)
+    this.#unhook(hook)
     this.#hooks.splice(this.#hooks.indexOf(hook), 1)
     this.#applyPredicates()
     this.#changed()
-    if (chainedFunctions !== 0 || chainedFastIo) {
-      this.#problem(
-        `${objectName}: another hook sits on top of ours, which therefore stays in place and passes on.`,
-      )
-    }
   }
 
   start(): void {
@@ -366,6 +361,11 @@ export class Session implements Subject {
   async close(): Promise<void> {
     await this.stop()
     await this.stopRecord()
+    try {
+      for (const hook of this.#hooks.splice(0)) this.#unhook(hook)
+    } catch {
+      // One that has gone, or a driver that answers no more: what there is to unhook, is when it is let go.
+    }
     this.#source.close()
   }
 
@@ -393,6 +393,12 @@ export class Session implements Subject {
     await this.stopRecord()
     this.#phase = 'idle'
     this.#changed()
+  }
+
+  #unhook({ driverId, name }: Hook): void {
+    const { chainedFunctions, chainedFastIo } = this.driver.removeDriver(driverId)
+    if (chainedFunctions === 0 && !chainedFastIo) return
+    this.#problem(`${name}: another hook sits on top of ours, which therefore stays in place and passes on.`)
   }
 
   #giveUp(message: string): void {

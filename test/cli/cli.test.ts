@@ -268,6 +268,15 @@ describe('drivermon record', () => {
     expect(summary.dropped.starts.ringFull).toBe(0)
   })
 
+  it('says which driver still passes through ours when it ends, which is no failure', async () => {
+    const world = fakeWorld({ chained: { functions: 1 << 14, fastIo: false } })
+    const status = await world.run('record', '--driver', 'AFD', '--out', file, '--count', '10')
+    expect([status, world.err]).toEqual([
+      0,
+      'drivermon: \\Driver\\AFD: another hook sits on top of ours, which therefore stays in place and passes on.\n',
+    ])
+  })
+
   it('accounts for what a small ring dropped', async () => {
     const world = fakeWorld({ ringBytes: 4096 })
     await world.run(

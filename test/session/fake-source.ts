@@ -26,6 +26,7 @@ import {
   Predicates,
   RecordHeader,
   RecordType,
+  RemoveDriverReply,
   RequestEnd,
   RequestFlags,
   RequestStart,
@@ -62,6 +63,8 @@ export interface FakeOptions {
   kernel?: number
   /** Bytes that fit into the ring before records are dropped. */
   ringBytes?: number
+  /** What another hook sits on top of, when ours is to go: major functions as bits, and the fast-I/O table. */
+  chained?: { functions: number; fastIo: boolean }
 }
 
 interface FakeHook {
@@ -89,6 +92,8 @@ export class FakeSource implements NativeSource {
   closed = false
   /** Calls in order, by name. */
   readonly calls: string[] = []
+  /** What there is to be listed; each asks in turn by chance. */
+  readonly running = [...PROCESSES]
 
   #options: Required<FakeOptions>
   #hooks: FakeHook[] = []
@@ -135,6 +140,7 @@ export class FakeSource implements NativeSource {
       kernel: KernelKind.Simulated,
       startStatus: 0,
       mostRingBytes: Number.POSITIVE_INFINITY,
+      chained: { functions: 0, fastIo: false },
       ...options,
     }
   }
@@ -155,6 +161,8 @@ export class FakeSource implements NativeSource {
         const at = this.#hooks.findIndex((hook) => hook.id === id)
         if (at < 0) throw driverError('not found', 0xc0000225)
         this.#hooks.splice(at, 1)
+        view.setUint32(RemoveDriverReply.chainedFunctions, this.#options.chained.functions, true)
+        view.setUint32(RemoveDriverReply.chainedFastIo, this.#options.chained.fastIo ? 1 : 0, true)
         return output
       }
       case ControlCode.RemoveAll:
@@ -215,7 +223,7 @@ export class FakeSource implements NativeSource {
 
   processes(): ProcessListing[] {
     this.calls.push('processes')
-    return PROCESSES
+    return [...this.running]
   }
 
   startPump(
@@ -341,7 +349,7 @@ export class FakeSource implements NativeSource {
     return output.subarray(0, ListReply.bytes + this.#hooks.length * HookedDriver.bytes)
   }
 
-  /** Two requests that never end, the younger one first. */
+  /** Two requests that never end, the younger one first; the start of the older one is held back. */
   #inFlight(output: Uint8Array, view: DataView): Uint8Array {
     view.setBigUint64(InFlightReply.timestamp, BigInt(this.#ticks), true)
     view.setUint32(InFlightReply.count, 2, true)
@@ -355,6 +363,7 @@ export class FakeSource implements NativeSource {
       view.setUint32(at + InFlightRequest.code, IOCTL_AFD_RECV, true)
       view.setUint8(at + InFlightRequest.major, i === 0 ? 14 : 9)
       view.setUint8(at + InFlightRequest.fastIo, i)
+      view.setUint8(at + InFlightRequest.held, i)
     }
     return output.subarray(0, InFlightReply.bytes + 2 * InFlightRequest.bytes)
   }
@@ -456,7 +465,7 @@ export class FakeSource implements NativeSource {
     const payload = Buffer.from(`request ${this.#requestId + 1} to ${driverName}`)
     const latency = 20 + (random % 2_000)
     const requestId = ++this.#requestId
-    const processId = PROCESSES[random % PROCESSES.length].processId
+    const processId = this.running[random % this.running.length].processId
     const arrival = this.#ticks
 
     const key = `${hook.id}:${major}`

@@ -103,6 +103,39 @@ describe('Session', () => {
     expect(source.calls.filter((call) => call === 'processes')).toHaveLength(1)
   })
 
+  it('lists what is in flight, the oldest first, by the names of driver and process', () => {
+    const { session } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.start()
+    const listed = session.inFlight().requests.map(({ driverName, processId, processName, held }) => {
+      return { driverName, processId, processName, held }
+    })
+    const chrome = { driverName: '\\Driver\\AFD', processId: 1208, processName: 'chrome.exe' }
+    expect(listed).toEqual([
+      { ...chrome, held: true },
+      { ...chrome, held: false },
+    ])
+  })
+
+  it('learns the name of whoever comes later, with his first rows', async () => {
+    const { source, session } = open({ traffic: null })
+    session.addDriver('AFD')
+    await session.record(join(folder, 'late.pcapng'))
+    session.start()
+    source.issue(10)
+    await until(() => rowsOf(session) === 5)
+    const late = { processId: 7000, parentProcessId: 4, name: 'late.exe' }
+    source.running.splice(0, source.running.length, late)
+    source.issue(10)
+    await until(() => session.capture.processes.nameAt(7000, Number.MAX_SAFE_INTEGER) !== '')
+    await session.stop()
+    const { capture } = await loadCaptureFile(join(folder, 'late.pcapng'), { budgetBytes: 64 << 20 })
+    for (const each of [session.capture, capture]) {
+      const names = [...each.requests('pid == 7000')].map((request) => request.text('process'))
+      expect(new Set(names)).toEqual(new Set(['late.exe']))
+    }
+  })
+
   it('takes smaller rings where memory is short, unless it was told which', async () => {
     const { source, session } = open({ traffic: null }, { mostRingBytes: 1 << 20 })
     session.addDriver('AFD')
@@ -181,6 +214,30 @@ describe('Session', () => {
     session.removeDriver('\\DRIVER\\AFD')
     expect(session.state().drivers).toEqual([])
     expect(() => session.removeDriver('AFD')).toThrow('it is not hooked')
+  })
+
+  it.each([
+    { functions: 1 << 14, fastIo: false },
+    { functions: 0, fastIo: true },
+  ])('says that ours stays where another hook sits on top: %j', async (chained) => {
+    const { session, problems } = open({ traffic: null }, { chained })
+    session.addDriver('AFD')
+    session.addDriver('DrivermonEcho')
+    const stays = 'another hook sits on top of ours, which therefore stays in place and passes on.'
+    session.removeDriver('AFD')
+    expect(problems).toEqual([`\\Driver\\AFD: ${stays}`])
+    await session.close()
+    expect(problems.slice(1)).toEqual([`\\Driver\\DrivermonEcho: ${stays}`])
+  })
+
+  it('says nothing of a hook that is gone', async () => {
+    const { source, session, problems } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.addDriver('DrivermonEcho')
+    session.removeDriver('AFD')
+    source.unload('\\Driver\\DrivermonEcho')
+    await session.close()
+    expect([problems, source.closed]).toEqual([[], true])
   })
 
   it('refuses what does not go now', async () => {
