@@ -1,12 +1,11 @@
 // InFlightTable.tsx: requests that have not ended, the oldest first: what is stuck, where, and for whom. It lists those
 // that are not recorded, too.
 
-import { ioctlName } from '../../src/formats/ioctl.ts'
-import { carriesControlCode, functionName } from '../../src/formats/irp-names.ts'
-import { formatCount, formatDuration, formatHex, ticksToNs } from '../../src/formats/values.ts'
+import { formatCount, formatDuration, ticksToNs } from '../../src/formats/values.ts'
 import type { InFlightList } from '../../src/protocol/wire.ts'
 import { inFlight, session } from '../state/link.ts'
 import { functionColour } from '../text/function-colours.ts'
+import { inFlightName, inFlightTitle } from '../text/in-flight-text.ts'
 import { shortDriverName } from '../text/row-text.ts'
 
 export function InFlightTable() {
@@ -47,21 +46,11 @@ interface RowProps {
 }
 
 function Row({ request, age, oldest }: RowProps) {
-  const { processId, threadId, processName, driverName, held } = request
-  const fn = functionName(request.function)
-  const code = carriesControlCode(request.function)
-    ? ioctlName(request.code) || formatHex(request.code, 8)
-    : ''
+  const { processId, threadId, processName, driverName } = request
   const duration = formatDuration(ticksToNs(age, session.value!.ticksPerSecond))
-  const title = [
-    `${fn} ${code}`.trim(),
-    `to ${driverName}`,
-    `process ${processName} ${processId}, thread ${threadId}`,
-    ...(held ? ['not recorded yet: its end decides'] : []),
-  ].join('\n')
   const share = oldest > 0 ? (age / oldest) * 100 : 0
   return (
-    <tr title={title}>
+    <tr title={inFlightTitle(request)}>
       <td>
         <span
           class="bar-cell"
@@ -70,7 +59,7 @@ function Row({ request, age, oldest }: RowProps) {
             '--entry': `var(--f${functionColour(request.function)})`,
           }}
         >
-          <small class="dim">{shortDriverName(driverName)}</small> {code.replace(/^(IOCTL|FSCTL)_/, '') || fn}
+          <small class="dim">{shortDriverName(driverName)}</small> {inFlightName(request)}
         </span>
       </td>
       <td>

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { describe as describeRequest } from '../../app/text/detail-text.ts'
 import { functionColour, OTHERS_COLOUR } from '../../app/text/function-colours.ts'
 import { HexLayout, readSelection } from '../../app/text/hex-layout.ts'
+import { inFlightName, inFlightTitle } from '../../app/text/in-flight-text.ts'
 import type { Detail } from '../../app/worker/frames.ts'
 import { functionNames } from '../../src/formats/irp-names.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
@@ -170,5 +171,32 @@ describe('the selected request in words', () => {
   test('Information of a power request is no byte count', () => {
     const power = { ...request, major: 22, end: { ...request.end!, information: '18446649400577294336' } }
     expect(field(power, 'Information')?.value).toBe('18446649400577294336')
+  })
+})
+
+describe('a request in flight', () => {
+  const request = {
+    ...{ requestId: 9, arrival: 0 as Ticks, driverId: 1 as DriverId, driverName: '\\Driver\\AFD' },
+    ...{ processId: 1208, threadId: 1212, processName: 'chrome.exe' },
+    ...{ function: 14 as FunctionIndex, minor: 0, code: 0x12017, held: false },
+  }
+
+  test('is known by its code or its function', () => {
+    expect(inFlightName(request)).toBe('AFD_RECV')
+    expect(inFlightName({ ...request, code: 0x222418 })).toBe('0x00222418')
+    expect(inFlightName({ ...request, function: 3 as FunctionIndex })).toBe('READ')
+  })
+
+  test('says who waits for what, and whether its end decides if it is recorded', () => {
+    const lines = [
+      'DEVICE_CONTROL IOCTL_AFD_RECV',
+      'to \\Driver\\AFD',
+      'process chrome.exe 1208, thread 1212',
+    ]
+    expect(inFlightTitle(request).split('\n')).toEqual(lines)
+    expect(inFlightTitle({ ...request, held: true }).split('\n')).toEqual([
+      ...lines,
+      'not recorded yet: its end decides',
+    ])
   })
 })
