@@ -10,7 +10,7 @@ import { defaultBudgetBytes } from '../session/memory-budget.ts'
 import type { Subject } from '../session/subject.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
-import { CommandError, type Io, writeOut } from './io.ts'
+import { CommandError, type Io, stackOf, writeOut } from './io.ts'
 import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
 import { driverOption, memoryOption, sourceKind, wholeNumber } from './options.ts'
 import { findShell, openWindow } from './shell.ts'
@@ -51,7 +51,13 @@ async function app(files: string[], options: Options, io: Io): Promise<void> {
     const { subject, close, abort } =
       files.length === 0 ? openLive(options, io) : await openFiles(files, options, io)
     try {
-      const server = await startAppServer({ subject, assets, version: io.version, port: options.port })
+      const server = await startAppServer({
+        subject,
+        assets,
+        version: io.version,
+        port: options.port,
+        report: (error) => io.err.write(`drivermon: a view has failed: ${stackOf(error)}\n`),
+      })
       try {
         writeOut(io, `DriverMon ${server.url}\n`)
         await show(server.url, options, interruption, io)
@@ -61,6 +67,7 @@ async function app(files: string[], options: Options, io: Io): Promise<void> {
     } finally {
       await Promise.race([close(), interruption.second.then(abort)])
     }
+    interruption.checkNoFault()
   } finally {
     interruption.end()
   }
@@ -91,6 +98,8 @@ interface Opened {
 function openLive(options: Options, io: Io): Opened {
   const kind = sourceKind(options, io)
   const session = openSession(kind, options, 0, io)
+  // Also when no page is there to show it, as when the last one was closed.
+  session.subscribe({ state: () => {}, problem: (message) => io.err.write(`drivermon: ${message}\n`) })
   const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
   try {
     addDrivers(session, names, options, io)

@@ -22,6 +22,8 @@ export interface Io {
   home: string
   /** Calls `handler` at each SIGINT or SIGTERM, instead of ending the process, until the result is called. */
   onInterrupt(handler: () => void): () => void
+  /** Calls `handler` with an error that nobody has caught, instead of ending the process, until the result is called. */
+  onFault(handler: (error: unknown) => void): () => void
   openSource(kind: SourceKind): NativeSource
   /** None where the addon is missing: a capture file can be read without. */
   nativeStore(): NativeStore | undefined
@@ -44,6 +46,11 @@ export class CommandError extends Error {
     super(message)
     this.exitCode = exitCode
   }
+}
+
+/** Of a fault: nobody could bring it about again just to see where it was. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 /**

@@ -25,6 +25,11 @@ const io: Io = {
       for (const signal of INTERRUPTS) process.off(signal, handler)
     }
   },
+  // A promise that was rejected unheard arrives here, too.
+  onFault(handler) {
+    process.on('uncaughtException', handler)
+    return () => process.off('uncaughtException', handler)
+  },
   openSource(kind) {
     const binding = loadBinding()
     return kind === 'sim' ? binding.openSim() : binding.openDevice()
@@ -39,6 +44,11 @@ const io: Io = {
   openBrowser: (url) => openBrowser(url, process.platform),
 }
 
+/** How long what the command has begun, such as printing, may take after its end. */
+const LINGER_MS = 2000
+
 void run(process.argv.slice(2), io).then((status) => {
   process.exitCode = status
+  // What is still there then waits for a disk that does not answer, and `process.exit` would wait with it.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), LINGER_MS).unref()
 })

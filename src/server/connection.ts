@@ -33,18 +33,27 @@ const TURN_MS = 4
 const HOLD_MS = 300
 const HOLD_SORTED_MS = 2000
 const MAX_BUFFERED_BYTES = 1 << 20
+/** Of the WebSocket protocol. */
+const INTERNAL_ERROR = 1011
 const WINDOW_FLAGS = 24
 const ROW_PROCESS = 64
 const ROW_DETAIL = 68
 
-export function serveConnection(socket: WebSocket, subject: Subject, version: string): void {
-  new Connection(socket, subject, version)
+/** `report` gets what a connection broke of: that is our fault, and the page's loss alone. */
+export function serveConnection(
+  socket: WebSocket,
+  subject: Subject,
+  version: string,
+  report: (error: unknown) => void,
+): void {
+  new Connection(socket, subject, version, report)
 }
 
 class Connection {
   #socket: WebSocket
   #subject: Subject
   #version: string
+  #report: (error: unknown) => void
   #greeted = false
   #capture: Capture
   /** What is shown, and what was asked for since but takes a moment. */
@@ -72,24 +81,42 @@ class Connection {
   #timer: NodeJS.Timeout
   #unsubscribe: () => void
 
-  constructor(socket: WebSocket, subject: Subject, version: string) {
+  constructor(socket: WebSocket, subject: Subject, version: string, report: (error: unknown) => void) {
+    this.#report = report
     this.#socket = socket
     this.#subject = subject
     this.#version = version
     this.#capture = subject.capture
     this.#view = this.#capture.view('', null)
-    this.#timer = setInterval(() => this.#beat(), WINDOW_INTERVAL_MS)
+    const beat = this.#guarded(() => this.#beat())
+    this.#timer = setInterval(beat, WINDOW_INTERVAL_MS)
     this.#unsubscribe = subject.subscribe({
-      state: () => this.#sendState(),
+      state: this.#guarded(() => this.#sendState()),
       problem: (message) => this.#send({ type: 'error', message }),
       grown: () => this.#wake(),
     })
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary))
     socket.on('error', () => socket.terminate())
-    socket.on('close', () => {
-      clearInterval(this.#timer)
-      this.#unsubscribe()
-    })
+    socket.on('close', () => this.#leave())
+  }
+
+  #leave(): void {
+    clearInterval(this.#timer)
+    this.#unsubscribe()
+  }
+
+  /** For what the clock and the capture call: where it throws, this connection ends, and nothing else. */
+  #guarded(action: () => void): () => void {
+    return () => {
+      try {
+        action()
+      } catch (error) {
+        this.#leave()
+        this.#report(error)
+        this.#send({ type: 'error', message: `This view has failed: ${messageOf(error)}` })
+        this.#socket.close(INTERNAL_ERROR)
+      }
+    }
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -104,7 +131,7 @@ class Connection {
     try {
       await action()
     } catch (error) {
-      this.#send({ type: 'error', message: error instanceof Error ? error.message : String(error) })
+      this.#send({ type: 'error', message: messageOf(error) })
     }
   }
 
@@ -206,10 +233,10 @@ class Connection {
       return
     }
     this.#advancing = true
-    const again = () => {
+    const again = this.#guarded(() => {
       this.#advancing = false
       this.#advance()
-    }
+    })
     if (this.#settled) setTimeout(again, 3 * TURN_MS)
     else setImmediate(again)
   }
@@ -238,9 +265,10 @@ class Connection {
   #wake(): void {
     if (!this.#atRest) return
     this.#atRest = false
-    setImmediate(() => {
+    const show = this.#guarded(() => {
       if (this.#keepsUp) this.#show()
     })
+    setImmediate(show)
   }
 
   #show(): void {
@@ -356,6 +384,10 @@ class Connection {
   #send(message: ServerMessage): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message))
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function stampOf(frame: Uint8Array): number {

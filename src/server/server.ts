@@ -21,6 +21,8 @@ export interface AppServerOptions {
   version: string
   /** 0 = any free port. */
   port: number
+  /** Gets what a connection broke of; the others and the capture go on. */
+  report?: (error: unknown) => void
 }
 
 export interface AppServer {
@@ -32,6 +34,8 @@ export interface AppServer {
 export async function startAppServer(options: AppServerOptions): Promise<AppServer> {
   const http = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 })
   await listen(http, options.port)
+  // A connection that cannot be accepted (no more files may be open) is its own loss.
+  http.on('error', () => {})
   const { port } = http.address() as AddressInfo
   const guard = new Guard(port)
   const headers = securityHeaders(port)
@@ -66,7 +70,7 @@ export async function startAppServer(options: AppServerOptions): Promise<AppServ
       return
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) =>
-      serveConnection(webSocket, options.subject, options.version),
+      serveConnection(webSocket, options.subject, options.version, options.report ?? (() => {})),
     )
   })
 

@@ -87,28 +87,33 @@ export class SlotRing {
   #turn(): void {
     if (this.#done) return
     const deadline = this.#now() + this.#turnMs
-    let emptied = 0
-    while (!this.#paused) {
-      // Looked at before the slot: a pump that has ended fills no more, so an empty slot is then the last word.
-      const pumping = this.#source.pumping()
-      if (Atomics.load(this.#states[this.#next], 0) === SLOT_FREE) {
-        if (!pumping) this.#finish()
-        break
-      }
-      const bytes = this.#slots[this.#next].subarray(0, this.#sizes[this.#next][0])
-      try {
-        this.#onBatch(bytes)
-      } finally {
-        Atomics.store(this.#states[this.#next], 0, SLOT_FREE)
-        this.#next = (this.#next + 1) % this.#states.length
-        emptied++
-      }
-      if (this.#now() >= deadline) {
-        this.#schedule()
-        break
-      }
+    let mayHaveMore = true
+    try {
+      do mayHaveMore = !this.#paused && this.#takeNext()
+      while (mayHaveMore && this.#now() < deadline)
+    } finally {
+      // Also when a batch could not be taken: the pump must not wait for ever for what has been emptied.
+      this.#source.released()
+      if (mayHaveMore) this.#schedule()
     }
-    if (emptied > 0) this.#source.released()
+  }
+
+  /** Returns false when there is nothing to take. */
+  #takeNext(): boolean {
+    // Looked at before the slot: a pump that has ended fills no more, so an empty slot is then the last word.
+    const pumping = this.#source.pumping()
+    if (Atomics.load(this.#states[this.#next], 0) === SLOT_FREE) {
+      if (!pumping) this.#finish()
+      return false
+    }
+    const bytes = this.#slots[this.#next].subarray(0, this.#sizes[this.#next][0])
+    try {
+      this.#onBatch(bytes)
+    } finally {
+      Atomics.store(this.#states[this.#next], 0, SLOT_FREE)
+      this.#next = (this.#next + 1) % this.#states.length
+    }
+    return true
   }
 
   #finish(): void {

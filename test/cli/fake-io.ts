@@ -12,18 +12,30 @@ export interface FakeWorld {
   readonly browsed: string[]
   /** Presses Ctrl-C. */
   interrupt(): void
+  /** Somebody throws, and nobody catches it. */
+  fault(error: unknown): void
   run(...args: string[]): Promise<number>
 }
 
 export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
-  let handlers: (() => void)[] = []
+  const interrupts = new Set<() => void>()
+  const faults = new Set<(error: unknown) => void>()
+  const listen = <T>(to: Set<T>, handler: T) => {
+    to.add(handler)
+    return () => {
+      to.delete(handler)
+    }
+  }
   const world: FakeWorld = {
     out: '',
     err: '',
     source: new FakeSource(options),
     browsed: [],
     interrupt: () => {
-      for (const handler of handlers) handler()
+      for (const handler of interrupts) handler()
+    },
+    fault: (error) => {
+      for (const handler of faults) handler(error)
     },
     run: (...args) => run(args, io),
   }
@@ -38,12 +50,8 @@ export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
     platform: 'linux',
     version: '1.2.3',
     home: '/nowhere',
-    onInterrupt(handler) {
-      handlers.push(handler)
-      return () => {
-        handlers = handlers.filter((each) => each !== handler)
-      }
-    },
+    onInterrupt: (handler) => listen(interrupts, handler),
+    onFault: (handler) => listen(faults, handler),
     openSource: () => world.source,
     nativeStore: () => undefined,
     openBrowser: (url) => world.browsed.push(url),

@@ -36,11 +36,15 @@ let session: Session
 let server: AppServer
 let origin: string
 let cookie: string
+/** What connections broke of. */
+let faults: unknown[]
 
 beforeEach(async () => {
   source = new FakeSource()
   session = new Session(source, { version: 'test', traffic: null })
-  server = await startAppServer({ subject: session, assets: ASSETS, version: 'test', port: 0 })
+  faults = []
+  const report = (fault: unknown) => faults.push(fault)
+  server = await startAppServer({ subject: session, assets: ASSETS, version: 'test', port: 0, report })
   origin = new URL(server.url).origin
   const response = await fetch(server.url, { redirect: 'manual' })
   cookie = (response.headers.get('set-cookie') ?? '').split(';')[0]
@@ -438,6 +442,50 @@ describe('the wire', () => {
     expect(list.total).toBe(2)
     expect(list.requests.map((each) => each.requestId)).toEqual([8, 9])
     expect(list.requests[0]).toMatchObject({ driverName: '\\Driver\\AFD', function: 37, processId: 1208 })
+  })
+
+  it.each([
+    ['when it is looked at again', 0],
+    ['while it catches up', 1],
+  ])('closes the connection of a view that fails %s, and no other', async (_when, good) => {
+    const { capture } = session
+    const view = capture.view.bind(capture)
+    capture.view = (...what) => {
+      const made = view(...what)
+      if (what[0] === '') return made
+      let calls = 0
+      Object.defineProperty(made, 'complete', { get: () => false })
+      made.advance = () => {
+        if (calls++ >= good) throw new Error('no such chunk')
+        return true
+      }
+      return made
+    }
+    const broken = await Page.open()
+    const other = await Page.open()
+    const closed = new Promise<number>((resolve) => broken.socket.once('close', resolve))
+    broken.send({ type: 'view', ...all, filter: 'pid == 4' })
+    await broken.next('error', ({ message }) => message === 'This view has failed: no such chunk')
+    expect(await closed).toBe(1011)
+    expect(faults).toEqual([new Error('no such chunk')])
+    session.addDriver('AFD')
+    await other.next('state', ({ state }) => state.drivers.length === 1)
+    other.send({ type: 'detail', row: 0 as RowId, stamp: 1 })
+    await other.next('detail')
+  })
+
+  it('closes the connection whose state cannot be told, and lets the others hear of it', async () => {
+    const broken = await Page.open()
+    const other = await Page.open()
+    const closed = new Promise<number>((resolve) => broken.socket.once('close', resolve))
+    const state = vi.spyOn(session, 'state').mockImplementationOnce(() => {
+      throw new Error('no state')
+    })
+    session.addDriver('AFD')
+    expect(await closed).toBe(1011)
+    await other.next('state', ({ state }) => state.drivers.length === 1)
+    state.mockRestore()
+    expect(faults).toEqual([new Error('no state')])
   })
 
   it('records to a file, refuses to overwrite it, and stops', async () => {

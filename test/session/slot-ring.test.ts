@@ -127,12 +127,16 @@ describe('SlotRing', () => {
     expect(batches).toEqual([0])
   })
 
-  it('frees a slot whose batch could not be taken', () => {
-    const { pump } = setup(() => {
-      throw new Error('no')
+  it('frees a slot whose batch could not be taken, and goes on with the next', async () => {
+    const { pump, batches } = setup((batch) => {
+      if (batch === 0) throw new Error('no')
     })
     pump.fill()
+    pump.fill()
     expect(() => pump.doorbell(null)).toThrow('no')
-    for (let i = 0; i < SLOTS; i++) expect(pump.fill()).toBe(true)
+    expect(pump.releases).toBe(1)
+    expect(pump.fill()).toBe(true)
+    await turn()
+    expect(batches).toEqual([0, 1, 2])
   })
 })
