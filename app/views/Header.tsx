@@ -138,20 +138,20 @@ function CaptureButton({ disabled }: { disabled: boolean }) {
 }
 
 function RecordButton({ disabled }: { disabled: boolean }) {
-  const path = session.value?.recording ?? ''
+  const { recording: path = '', recordingFailure: failure = '' } = session.value ?? {}
   const written = path ? formatBytes(status.value?.recordedBytes ?? 0) : ''
   return (
     <button
       type="button"
-      class={`button ${path ? 'recording' : ''}`}
-      title={path ? `Recording to ${path}\nStop recording (R)` : 'Record to a file (R)'}
+      class={`button ${path ? 'recording' : failure ? 'unrecorded' : ''}`}
+      title={path ? `Recording to ${path}\nStop recording (R)` : `Record to a file (R)\n${failure}`.trimEnd()}
       aria-label={path ? 'Stop recording' : 'Record'}
       aria-pressed={path !== ''}
       disabled={disabled}
       onClick={toggleRecording}
     >
       <i class="dot record" />
-      <span class="label">{path ? written : 'Record'}</span>
+      <span class="label">{path ? written : failure ? 'Recording failed' : 'Record'}</span>
     </button>
   )
 }

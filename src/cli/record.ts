@@ -6,6 +6,7 @@ import { arePredicatesDefault } from '../protocol/capture-settings.ts'
 import { LossReason } from '../protocol/layout.ts'
 import { type Losses, lostRecords } from '../protocol/records.ts'
 import type { Rotation } from '../protocol/wire.ts'
+import type { RecordCounts } from '../session/recorder.ts'
 import { RecordingError } from '../session/recording-files.ts'
 import type { Session } from '../session/session.ts'
 import { type Account, accountOf } from './account.ts'
@@ -46,6 +47,8 @@ export interface Summary {
   /** Written, and the files of them that are there: with --keep, the newest ones. */
   bytes: number
   files: string[]
+  /** Records: those that a failing disk has kept out of the files (`discarded`) are among `requests` and `rows`. */
+  records: RecordCounts
   /** With capture options: requests that they kept out, and of those that passed, what sampling kept out. */
   filtered?: number
   sampledOut?: number
@@ -92,7 +95,8 @@ async function record(options: Options, io: Io): Promise<void> {
   })
   try {
     addDrivers(session, options.driver, options, io)
-    await openFile(session, rotation, options)
+    await Promise.race([openFile(session, rotation, options), interruption.first])
+    if (interruption.count > 0) throw new CommandError('ended before the file could be opened', 130)
     const began = performance.now()
     await start(session)
     await reached(session, kind, options, interruption, progress)
@@ -105,6 +109,7 @@ async function record(options: Options, io: Io): Promise<void> {
     }
     const account = accountOf(session)
     report(summaryOf(session, account, kind, elapsed), account.losses, options, io)
+    interruption.checkNoFault()
     if (problems > 0) throw new CommandError('the capture has ended with the problems above')
   } finally {
     progress.end()
@@ -175,6 +180,7 @@ function summaryOf(session: Session, account: Account, kind: SourceKind, elapsed
     seconds: Math.round(elapsed * 1000) / 1000,
     bytes: session.recordedBytes,
     files: session.recordedFiles,
+    records: session.recordCounts,
   }
   const chosen = !arePredicatesDefault(session.state().settings.predicates)
   if (chosen || account.filtered + account.sampledOut > 0) {
@@ -209,6 +215,12 @@ function report(summary: Summary, losses: Losses, options: Options, io: Io): voi
     `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${describeFiles(summary.files)}`,
     `${describeLosses(losses)}; ${formatCount(summary.unpaired)} unpaired`,
   ]
+  const { offered, written, discarded } = summary.records
+  if (discarded > 0) {
+    lines.push(
+      `${formatCount(discarded)} of ${formatCount(offered)} records could not be written; ${formatCount(written)} can be read`,
+    )
+  }
   if (summary.filtered !== undefined && summary.sampledOut !== undefined) {
     lines.push(
       `${formatCount(summary.filtered)} kept out by capture options, ${formatCount(summary.sampledOut)} by sampling`,

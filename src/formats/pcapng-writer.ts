@@ -73,6 +73,7 @@ export class PcapngWriter {
   /** Ticks in 100 ns. */
   readonly #ticksPerUnit: number
   #lastTicks: number
+  #records = 0
 
   // Of the file being written.
   #fileBytes = 0
@@ -92,6 +93,11 @@ export class PcapngWriter {
     this.#anchorLow = Number(units & 0xffffffffn)
     this.#ticksPerUnit = info.ticksPerSecond / 1e7
     this.#lastTicks = info.anchorTicks
+  }
+
+  /** Records taken in by `write`, over all files; those that a later file says again are not among them. */
+  get records(): number {
+    return this.#records
   }
 
   /** Begins a file; `series` as in CaptureInfo. */
@@ -139,6 +145,7 @@ export class PcapngWriter {
       if (type !== RecordType.RequestStart && type !== RecordType.RequestEnd) this.#learn(words, at, type)
       this.#lastTicks = ticks
       this.#packet(this.#interfaceOf(words, at), words, at, length, ticks)
+      this.#records++
       if (Number.isNaN(this.#firstTicks)) this.#firstTicks = ticks
       at += length
     }

@@ -92,6 +92,8 @@ export interface SessionState {
   drivers: { name: string; driverId: DriverId }[]
   /** Path of the capture file being written, or ''. */
   recording: string
+  /** Why the last recording has ended by itself, or ''. */
+  recordingFailure: string
   settings: CaptureSettings
   /** Which requests are (or, in a file, were) recorded, in words; '' = all. */
   recordedOnly: string

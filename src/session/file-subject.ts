@@ -40,6 +40,7 @@ class FileSubject implements Subject {
       running: false,
       drivers: [...this.capture.drivers].map(([driverId, name]) => ({ name, driverId })),
       recording: '',
+      recordingFailure: '',
       settings: DEFAULT_SETTINGS,
       recordedOnly: this.#info.recordedOnly,
       driverVersion: '',

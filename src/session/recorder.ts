@@ -3,19 +3,30 @@
 // The writer lays out blocks in buffers of a pool, which go to the disk as they are and come back: from a slot to the
 // system a record is copied once. Memory is bounded: above a mark `append` says that no more should come until
 // `onDrained`, and then the slots stay full and the driver counts what it drops: the only place where anything may be
-// lost. A disk that fails ends the recording, not the session; what had been written whole remains and can be read.
+// lost. A disk that fails ends the recording, not the session: what had been written whole remains and can be read, and
+// what is not in a file is counted. So does a disk that does nothing at all, but only once somebody waits for the end.
+//
+// What is taken in goes to the system at once, so an end of this process costs what waits in the queue, at most. A crash
+// of the machine costs what the system had not put on the disk; a file that is complete is put there before it is closed.
 
 import type { FileHandle } from 'node:fs/promises'
 import type { CaptureInfo } from '../formats/capture-info.ts'
+import { Block } from '../formats/pcapng-blocks.ts'
 import { type FileLimit, NO_LIMIT, PcapngWriter } from '../formats/pcapng-writer.ts'
+import { formatCount } from '../formats/values.ts'
+import { forEachRecord } from '../protocol/records.ts'
 import type { Rotation } from '../protocol/wire.ts'
-import { RecordingError, type RecordingFiles, writeFailure } from './recording-files.ts'
+import { closeFile, RecordingError, type RecordingFiles, writeFailure } from './recording-files.ts'
 
 const BUFFER_BYTES = 1 << 20
 const HIGH_WATER_BYTES = 16 << 20
 const LOW_WATER_BYTES = 4 << 20
 /** Of one write: large enough to be cheap, and small enough that buffers come back while others are filled. */
 const WRITE_BUFFERS = 4
+/** How long somebody who wants to end a recording waits for a disk that does nothing at all. */
+const PATIENCE_MS = 20_000
+/** How often it is looked whether the file is still there. */
+const CHECK_INTERVAL_MS = 1000
 
 export interface RecorderEvents {
   /** After `append` said false: room again. */
@@ -29,6 +40,21 @@ export interface RecorderEvents {
 }
 
 type Blocks = Uint8Array<ArrayBuffer>
+
+/** A buffer to be written, and how many of the records that were offered lie in it. */
+interface Filled {
+  blocks: Blocks
+  records: number
+}
+
+/** What became of the records that were offered; the rest of them waits for the disk. */
+export interface RecordCounts {
+  offered: number
+  /** In the files, or in those that were deleted since because only so many are kept. */
+  written: number
+  /** Lost by an error, which has ended the recording: what waited then, and what was offered since. */
+  discarded: number
+}
 
 /** Opens the first file. Throws RecordingError. */
 export async function openRecorder(
@@ -47,20 +73,36 @@ export class Recorder {
   #writer: PcapngWriter
   #limit: FileLimit
   #events: RecorderEvents
+  #patienceMs: number
   /** Number of the file that records are laid out for. */
   #series: number
   /** Buffers to be written: to the open file, and to each that follows it. */
-  #queue: Blocks[][] = [[]]
+  #queue: Filled[][] = [[]]
   #queuedBytes = 0
   #pool: Blocks[] = []
+  /** Records in buffers that the writer has filled. */
+  #laidOut = 0
+  // What is on the disk: in the open file, and in all.
   #fileBytes = 0
+  #fileRecords = 0
   #writtenBytes = 0
+  #writtenRecords = 0
+  /** Records offered after the failure. */
+  #late = 0
   #full = false
-  #closing = false
-  #failed: Error | null = null
+  #failed: RecordingError | null = null
   #writing = false
   /** Resolves when nothing is being written. */
   #written: Promise<void> = Promise.resolve()
+  /** Resolves when the file before is closed, which takes the disk a moment. */
+  #closed: Promise<void> = Promise.resolve()
+  #finished: Promise<void> | null = null
+  /** What the disk has done so far, in answers; looked at by the timer. */
+  #answers = 0
+  #timer: NodeJS.Timeout | undefined
+  #givenUp: Promise<void>
+  #giveUp!: () => void
+  #checkAtMs = 0
 
   constructor(
     files: RecordingFiles,
@@ -68,6 +110,7 @@ export class Recorder {
     file: FileHandle,
     info: CaptureInfo,
     events: RecorderEvents,
+    patienceMs = PATIENCE_MS,
   ) {
     const { rotation } = files
     this.#files = files
@@ -75,10 +118,16 @@ export class Recorder {
     this.#file = file
     this.#limit = rotation ? limitOf(rotation, info) : NO_LIMIT
     this.#events = events
+    this.#patienceMs = patienceMs
+    this.#givenUp = new Promise((resolve) => {
+      this.#giveUp = resolve
+    })
     this.#writer = new PcapngWriter(info, {
       buffer: (bytes) => this.#pooled(bytes),
       full: (blocks) => {
-        this.#queue[this.#queue.length - 1].push(blocks)
+        const records = this.#writer.records - this.#laidOut
+        this.#laidOut += records
+        this.#queue[this.#queue.length - 1].push({ blocks, records })
         this.#queuedBytes += blocks.byteLength
       },
     })
@@ -102,42 +151,90 @@ export class Recorder {
     return this.#writtenBytes
   }
 
-  /** Takes in records; false = enough for now, wait for `onDrained`. */
+  get counts(): RecordCounts {
+    const offered = this.#writer.records + this.#late
+    const written = this.#writtenRecords
+    return { offered, written, discarded: this.#failed ? offered - written : 0 }
+  }
+
+  /** Takes in records; false = enough for now, wait for `onDrained`. After a failure it only counts them. */
   append(batch: Uint8Array): boolean {
-    if (this.#failed || this.#closing) return true
+    if (this.#failed) {
+      forEachRecord(batch, () => this.#late++)
+      return true
+    }
+    if (this.#finished) return true
     let at = this.#writer.write(batch, 0, this.#limit)
     while (at < batch.byteLength) {
       this.#nextFile()
       at = this.#writer.write(batch, at, this.#limit)
     }
     this.#write()
-    this.#full = this.#queuedBytes > HIGH_WATER_BYTES
+    this.#full ||= this.#queuedBytes > HIGH_WATER_BYTES
     return !this.#full
   }
 
   /** From here on other requests are recorded; see PcapngWriter. */
   recordedOnly(words: string): void {
-    if (this.#failed || this.#closing) return
+    if (this.#failed || this.#finished) return
     this.#writer.recordedOnly(words)
     this.#write()
   }
 
+  /** Somebody waits: from now on a disk that does not answer for some time ends the recording by an error. */
+  hurry(): void {
+    let seen = this.#answers
+    this.#timer ??= setInterval(() => {
+      const isStuck = seen === this.#answers && (this.#writing || this.#finished !== null)
+      seen = this.#answers
+      if (!isStuck) return
+      const seconds = Math.round(this.#patienceMs / 1000)
+      this.#fail(new RecordingError(`the disk has not answered for ${seconds} s`, null))
+      this.#giveUp()
+    }, this.#patienceMs)
+  }
+
   /** Writes what is left and closes the file. Never throws: a failure has been told to `onError`. */
-  async finish(): Promise<void> {
-    if (this.#closing) return
-    this.#closing = true
-    if (!this.#failed) {
-      this.#writer.end()
-      this.#write()
-    }
-    await this.#written
-    await this.#file.close().catch((error) => this.#fail(error))
+  finish(): Promise<void> {
+    this.#finished ??= this.#finish()
+    return this.#finished
   }
 
   /** Closes the file and removes it: nothing was recorded. */
   async discard(): Promise<void> {
     await this.finish()
     await this.#files.deleteNewest()
+  }
+
+  async #finish(): Promise<void> {
+    if (!this.#failed) {
+      this.#writer.end()
+      this.#write()
+    }
+    this.hurry()
+    await Promise.race([this.#close(), this.#givenUp])
+    clearInterval(this.#timer)
+    this.#pool = []
+  }
+
+  async #close(): Promise<void> {
+    await this.#written
+    try {
+      if (!this.#failed) await this.#checkIsThere()
+    } catch (error) {
+      this.#fail(error)
+    }
+    await this.#closed
+    await this.#closeFile(this.#file, this.#path)
+  }
+
+  async #closeFile(file: FileHandle, path: string): Promise<void> {
+    try {
+      await closeFile(file)
+      this.#answers++
+    } catch (error) {
+      this.#fail(error, path)
+    }
   }
 
   /** Ends the file that records are laid out for, and begins the next; the disk follows later. */
@@ -161,9 +258,10 @@ export class Recorder {
 
   async #writeAll(): Promise<void> {
     try {
-      for (;;) {
+      while (!this.#failed) {
         if (this.#queue[0].length > 0) {
           await this.#writeBuffers(this.#queue[0].splice(0, WRITE_BUFFERS))
+          if (performance.now() >= this.#checkAtMs) await this.#checkIsThere()
         } else if (this.#queue.length > 1) {
           await this.#openNext()
           this.#queue.shift()
@@ -176,28 +274,28 @@ export class Recorder {
     }
   }
 
-  async #writeBuffers(buffers: Blocks[]): Promise<void> {
-    for (let rest = buffers; rest.length > 0; ) {
-      let written: number
+  async #writeBuffers(filled: Filled[]): Promise<void> {
+    const buffers = filled.map(({ blocks }) => blocks)
+    let done = 0
+    for (let rest = buffers; rest.length > 0; rest = after(buffers, done)) {
+      let bytes: number
       try {
-        written = (await this.#file.writev(rest)).bytesWritten
+        bytes = (await this.#file.writev(rest)).bytesWritten
       } catch (error) {
-        // Half a block may have got through; without it the file ends cleanly.
-        const torn = tornBytes(buffers, rest)
-        this.#fileBytes -= torn
-        this.#writtenBytes -= torn
-        await this.#file.truncate(this.#fileBytes).catch(() => {})
-        // One of a series that has got nothing at all would only be in the way of reading the others.
-        if (this.#fileBytes === 0 && this.#files.paths.length > 1) await this.#files.deleteNewest()
+        if (!this.#failed) await this.#cut(filled, done)
         throw error
       }
-      this.#fileBytes += written
-      this.#writtenBytes += written
-      rest = after(rest, written)
+      if (this.#failed) return // Too late: it was given up meanwhile.
+      done += bytes
+      this.#fileBytes += bytes
+      this.#writtenBytes += bytes
+      this.#answers++
     }
-    for (const { buffer, byteLength } of buffers) {
-      this.#queuedBytes -= byteLength
-      if (buffer.byteLength === BUFFER_BYTES) this.#pool.push(new Uint8Array(buffer))
+    for (const { blocks, records } of filled) {
+      this.#fileRecords += records
+      this.#writtenRecords += records
+      this.#queuedBytes -= blocks.byteLength
+      if (blocks.buffer.byteLength === BUFFER_BYTES) this.#pool.push(new Uint8Array(blocks.buffer))
     }
     if (this.#full && this.#queuedBytes <= LOW_WATER_BYTES) {
       this.#full = false
@@ -205,22 +303,64 @@ export class Recorder {
     }
   }
 
+  /** A write has failed after so many bytes of these buffers: the file shall end with the last whole block of them. */
+  async #cut(filled: readonly Filled[], done: number): Promise<void> {
+    let left = done
+    for (const { blocks, records } of filled) {
+      const { bytes, packets } = wholeBlocks(blocks, left)
+      // A file of a series begins with records that were offered before; they are counted there.
+      const repeated = wholeBlocks(blocks, blocks.byteLength).packets - records
+      this.#writtenRecords += Math.max(0, packets - repeated)
+      if (left < blocks.byteLength) {
+        this.#fileBytes -= left - bytes
+        this.#writtenBytes -= left - bytes
+        break
+      }
+      left -= blocks.byteLength
+    }
+    await this.#file.truncate(this.#fileBytes).catch(() => {})
+    // One of a series that has got nothing at all would only be in the way of reading the others.
+    if (this.#fileBytes === 0 && this.#files.paths.length > 1) await this.#files.deleteNewest()
+  }
+
+  async #checkIsThere(): Promise<void> {
+    this.#checkAtMs = performance.now() + CHECK_INTERVAL_MS
+    try {
+      await this.#files.checkNewest(this.#file)
+    } catch (error) {
+      this.#writtenRecords -= this.#fileRecords
+      this.#writtenBytes -= this.#fileBytes
+      throw error
+    }
+  }
+
   async #openNext(): Promise<void> {
-    await this.#file.close()
-    const { path, file } = await this.#files.next()
-    this.#path = path
-    this.#file = file
+    await this.#checkIsThere()
+    // While the next one is written; but no more than one waits for its disk.
+    await this.#closed
+    this.#closed = this.#closeFile(this.#file, this.#path)
+    try {
+      const { path, file } = await this.#files.next()
+      this.#path = path
+      this.#file = file
+    } catch (error) {
+      throw new RecordingError(`the next file cannot be begun: ${(error as Error).message}`, error)
+    }
+    this.#answers++
     this.#fileBytes = 0
+    this.#fileRecords = 0
     this.#events.onNextFile()
     for (const problem of await this.#files.deleteOldest()) this.#events.onWarning(problem)
   }
 
-  #fail(error: unknown): void {
+  #fail(error: unknown, path = this.#path): void {
     if (this.#failed) return
-    this.#failed =
-      error instanceof RecordingError
-        ? new RecordingError(`recording stopped: the next file cannot be begun: ${error.message}`, error)
-        : new RecordingError(`${this.#path}: recording stopped: ${writeFailure(error)}`, error)
+    const reason = error instanceof RecordingError ? error.message : writeFailure(error)
+    const [offered, written] = [this.#writer.records, this.#writtenRecords].map(formatCount)
+    this.#failed = new RecordingError(
+      `${path}: recording stopped: ${reason}. Of ${offered} records so far ${written} can be read`,
+      error,
+    )
     this.#queue = [[]]
     this.#queuedBytes = 0
     this.#pool = []
@@ -248,12 +388,16 @@ function after(buffers: readonly Blocks[], bytes: number): Blocks[] {
   return []
 }
 
-/** Bytes of a block that was written in part only, where of `buffers` all but `rest` are in the file. */
-function tornBytes(buffers: readonly Blocks[], rest: readonly Blocks[]): number {
-  const torn = buffers[buffers.length - rest.length]
-  const end = rest[0].byteOffset - torn.byteOffset
-  const view = new DataView(torn.buffer, torn.byteOffset, torn.byteLength)
-  let at = 0
-  for (let next = 0; next <= end && next < torn.byteLength; next += view.getUint32(next + 4, true)) at = next
-  return end - at
+/** The blocks that lie whole within the first so many bytes, and how many of them are packets. */
+function wholeBlocks(blocks: Blocks, end: number): { bytes: number; packets: number } {
+  const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.byteLength)
+  let bytes = 0
+  let packets = 0
+  while (bytes < Math.min(end, blocks.byteLength)) {
+    const next = bytes + view.getUint32(bytes + 4, true)
+    if (next > end) break
+    if (view.getUint32(bytes, true) === Block.EnhancedPacket) packets++
+    bytes = next
+  }
+  return { bytes, packets }
 }

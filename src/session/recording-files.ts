@@ -77,6 +77,20 @@ export class RecordingFiles {
     if (newest) await deleteOwn(newest)
   }
 
+  /**
+   * Throws RecordingError if the file that was opened last has been deleted: what is written to it goes with it. One
+   * that was moved is still a file.
+   */
+  async checkNewest(file: FileHandle): Promise<void> {
+    const newest = this.#own.at(-1)
+    if (!newest || (await file.stat()).nlink > 0) return
+    // Not every file system counts links.
+    const found = await stat(newest.path, { bigint: true }).catch(() => null)
+    if (found?.dev === newest.device && found.ino === newest.inode) return
+    this.#own.pop()
+    throw new RecordingError('somebody has deleted the file', null)
+  }
+
   /** Deletes the oldest beyond those to be kept; returns what to tell of those that cannot be. Told once each. */
   async deleteOldest(): Promise<string[]> {
     const keep = this.rotation?.keep ?? 0
@@ -89,6 +103,15 @@ export class RecordingFiles {
       old.stuck = problem !== null
     }
     return problems
+  }
+}
+
+/** Closes a file that is complete: from then on not even a crash of the machine can take it. */
+export async function closeFile(file: FileHandle): Promise<void> {
+  try {
+    if ((await file.stat()).isFile()) await file.datasync()
+  } finally {
+    await file.close()
   }
 }
 
@@ -120,11 +143,10 @@ function isFolder(path: string): Promise<boolean> {
   )
 }
 
-/** What went wrong, as a person would say it, where a write failed. */
+/** What went wrong, and what to do, as a person would say it, where a write failed. */
 export function writeFailure(error: unknown): string {
   const code = errorCode(error)
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return code
-  return 'the disk is full (what was written can be read; to keep the newest only, rotate)'
+  return WRITE_ERRORS[code] ?? `it cannot be written to (${code})`
 }
 
 function errorCode(error: unknown): string {
@@ -132,17 +154,48 @@ function errorCode(error: unknown): string {
   return code ?? message
 }
 
+const FULL = 'the disk is full: make room, or choose another one'
+const NO_RIGHT = 'no right to write there: choose another folder'
+const READ_ONLY = 'the disk is read-only: choose another folder'
+const NO_FOLDER = 'its folder does not exist: create it first'
+const BROKEN = 'the disk reports an error: it may be failing; choose another one'
+const GONE = 'the disk is gone: connect it again, or choose another one'
+
 const OPEN_ERRORS: Record<string, string> = {
   EEXIST: 'exists already and is not overwritten',
-  ENOENT: 'its folder does not exist: create it first',
-  ENOTDIR: 'its folder does not exist: create it first',
+  ENOENT: NO_FOLDER,
+  ENOTDIR: NO_FOLDER,
   EISDIR: 'is a folder: name a file in it',
-  EACCES: 'no right to write there: choose another folder',
-  EPERM: 'no right to write there: choose another folder',
-  EROFS: 'the disk is read-only: choose another folder',
-  ENOSPC: 'the disk is full: make room, or choose another one',
-  EDQUOT: 'the disk is full: make room, or choose another one',
+  EACCES: NO_RIGHT,
+  EPERM: NO_RIGHT,
+  EROFS: READ_ONLY,
+  ENOSPC: FULL,
+  EDQUOT: 'your share of the disk is used up: make room, or choose another one',
+  EIO: BROKEN,
+  ENXIO: GONE,
+  ENODEV: GONE,
+  EBUSY: 'another program has it open: close that one, or choose another name',
+  EMFILE: 'too many files are open: close some programs',
+  ENFILE: 'too many files are open: close some programs',
   ENAMETOOLONG: 'the name is too long',
+}
+
+const KEEP_NEWEST = 'to keep the newest only, rotate'
+
+const WRITE_ERRORS: Record<string, string> = {
+  ENOSPC: `${FULL} (${KEEP_NEWEST})`,
+  EDQUOT: `your share of the disk is used up: make room, or choose another one (${KEEP_NEWEST})`,
+  EFBIG: 'the file may not become larger: rotate, to go on in another one',
+  EIO: BROKEN,
+  EACCES: NO_RIGHT,
+  EPERM: NO_RIGHT,
+  EROFS: READ_ONLY,
+  ENXIO: GONE,
+  ENODEV: GONE,
+  ESTALE: GONE,
+  ENOTCONN: GONE,
+  ETIMEDOUT: GONE,
+  EPIPE: 'nobody reads it any more',
 }
 
 const DELETE_ERRORS: Record<string, string> = {

@@ -26,7 +26,8 @@ import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver, DriverRefusal } from './driver.ts'
 import { checkBudget, defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
-import { openRecorder, type Recorder } from './recorder.ts'
+import type { RecordCounts } from './recorder.ts'
+import { Recording } from './recording.ts'
 import { RecordingFiles } from './recording-files.ts'
 import { SessionError } from './session-error.ts'
 import { SlotRing } from './slot-ring.ts'
@@ -77,9 +78,7 @@ export class Session implements Subject {
   #phase: Phase = 'idle'
   #ring: SlotRing | null = null
   #stopped: Promise<void> = Promise.resolve()
-  #recorder: Recorder | null = null
-  /** Of the recording that has ended last. */
-  #recorded = { bytes: 0, files: [] as string[] }
+  #recording: Recording
   #counters: Counters | null = null
   #countersTimer: NodeJS.Timeout | undefined
   #hooksTimer: NodeJS.Timeout | undefined
@@ -94,6 +93,11 @@ export class Session implements Subject {
     this.#options = options
     this.#settings = options.settings ?? DEFAULT_SETTINGS
     this.#budgetBytes = options.budgetBytes ?? defaultBudgetBytes()
+    this.#recording = new Recording({
+      changed: () => this.#changed(),
+      problem: (message) => this.#problem(message),
+      room: () => this.#ring?.resume(),
+    })
     try {
       this.driver = new Driver(source)
       this.#applyPredicates()
@@ -117,13 +121,19 @@ export class Session implements Subject {
     return this.#phase !== 'idle'
   }
 
+  /** Of the recording, or the last one. */
   get recordedBytes(): number {
-    return this.#recorder?.writtenBytes ?? this.#recorded.bytes
+    return this.#recording.bytes
   }
 
-  /** The files of the recording that are there. */
+  /** Its files that are there. */
   get recordedFiles(): string[] {
-    return this.#recorder?.files ?? this.#recorded.files
+    return this.#recording.files
+  }
+
+  /** What became of its records. */
+  get recordCounts(): RecordCounts {
+    return this.#recording.counts
   }
 
   state(): SessionState {
@@ -133,7 +143,8 @@ export class Session implements Subject {
       sourceLabel: this.#sourceLabel(),
       running: this.running,
       drivers: this.#hooks.map(({ name, driverId }) => ({ name, driverId })),
-      recording: this.#recorder?.path ?? '',
+      recording: this.#recording.path,
+      recordingFailure: this.#recording.failure,
       settings: this.#settings,
       recordedOnly: describePredicates(this.#predicates),
       driverVersion,
@@ -238,8 +249,9 @@ export class Session implements Subject {
     const ring = new SlotRing(this.#source, (batch) => this.#append(batch))
     this.#ring = ring
     void ring.ended.then((error) => {
-      if (error && this.#phase === 'running')
-        this.#giveUp(`The capture has ended by itself: ${error.message}`)
+      if (this.#phase !== 'running') return
+      const reason = error ? error.message : 'the driver has stopped'
+      this.#giveUp(`The capture has ended by itself: ${reason}`)
     })
     if (traffic) this.#source.startTraffic(traffic)
     this.#countersTimer = setInterval(() => this.#readCounters(), COUNTERS_INTERVAL_MS)
@@ -301,50 +313,23 @@ export class Session implements Subject {
   }
 
   async recordTo(path: string, rotation: Rotation | null, overwrite: boolean): Promise<void> {
-    if (this.#recorder) throw new SessionError(`A recording is running already, to ${this.#recorder.path}.`)
     if (this.#phase === 'stopping')
       throw new SessionError('The capture is still stopping; try again in a moment.')
     if (path.trim() === '') throw new SessionError('A recording needs a file name.')
-    const files = new RecordingFiles(resolve(path), rotation, overwrite)
-    const recorder = await openRecorder(files, this.#info(), {
-      onDrained: () => this.#ring?.resume(),
-      onNextFile: () => this.#changed(),
-      onWarning: (message) => this.#problem(message),
-      onError: (error) => {
-        // Also of one that is being finished: its last bytes may be those that do not fit.
-        this.#problem(error.message)
-        if (this.#recorder !== recorder) return
-        this.#dropRecorder()
-        void recorder.finish()
-      },
-    })
-    if (this.#recorder || (this.#phase as Phase) === 'stopping') {
-      await recorder.finish()
-      throw new SessionError('The capture has changed meanwhile; try again.')
-    }
-    this.#recorder = recorder
-    if (this.#phase === 'running') {
-      for (const hook of this.#hooks) recorder.append(encodeDriverHooked(hook, this.#now()))
-      recorder.append(encodeProcesses(this.#processes(), this.#now()))
-    }
-    this.#changed()
+    await this.#recording.begin(new RecordingFiles(resolve(path), rotation, overwrite), this.#info())
+    if (this.#phase !== 'running') return
+    for (const hook of this.#hooks) this.#record(encodeDriverHooked(hook, this.#now()))
+    this.#record(encodeProcesses(this.#processes(), this.#now()))
   }
 
-  async stopRecord(): Promise<void> {
-    const recorder = this.#recorder
-    if (!recorder) return
-    this.#dropRecorder()
-    await recorder.finish()
-    this.#recorded = { bytes: recorder.writtenBytes, files: recorder.files }
-    this.#changed()
+  /** Resolves when the file is closed. Idempotent. */
+  stopRecord(): Promise<void> {
+    return this.#recording.end()
   }
 
   /** As `stopRecord`, for a recording that never began: nothing of it stays. */
-  async discardRecord(): Promise<void> {
-    const recorder = this.#recorder
-    if (!recorder) return
-    this.#dropRecorder()
-    await recorder.discard()
+  discardRecord(): Promise<void> {
+    return this.#recording.discard()
   }
 
   /** Sim only: what the simulated callers say they have issued, by driver. */
@@ -377,6 +362,7 @@ export class Session implements Subject {
 
   async #stop(): Promise<void> {
     this.#stopTimers()
+    this.#recording.hurry()
     try {
       if (this.#options.traffic) this.#source.stopTraffic()
       this.driver.stop()
@@ -390,7 +376,7 @@ export class Session implements Subject {
     this.#stopTimers()
     this.#learnProcesses()
     this.#capture.finish()
-    await this.stopRecord()
+    await this.#recording.end()
     this.#phase = 'idle'
     this.#changed()
   }
@@ -409,7 +395,7 @@ export class Session implements Subject {
   /** One batch of records into everything that wants it. */
   #append(batch: Uint8Array): void {
     try {
-      if (this.#recorder?.append(batch) === false) this.#ring?.pause()
+      this.#record(batch)
       this.#capture.ingest(batch)
     } catch (error) {
       if (this.#phase === 'running') {
@@ -426,6 +412,10 @@ export class Session implements Subject {
     }
   }
 
+  #record(batch: Uint8Array): void {
+    if (!this.#recording.append(batch)) this.#ring?.pause()
+  }
+
   /** Names for process ids that records brought up; a snapshot of the system is costly, so many ids share one. */
   #learnProcesses(): void {
     this.#processTimer = undefined
@@ -434,7 +424,7 @@ export class Session implements Subject {
     this.#wanted.clear()
     const now = this.#now()
     this.#capture.learnProcesses(found, now)
-    this.#recorder?.append(encodeProcesses(found, now))
+    this.#record(encodeProcesses(found, now))
   }
 
   /** The processes that there are; none where they cannot be listed: rows then carry numbers. */
@@ -493,14 +483,6 @@ export class Session implements Subject {
     this.#processTimer = undefined
   }
 
-  #dropRecorder(): void {
-    const { recordedBytes: bytes, recordedFiles: files } = this
-    this.#recorded = { bytes, files }
-    this.#recorder = null
-    this.#ring?.resume()
-    this.#changed()
-  }
-
   /** Tells the driver, if it does not have them already: an older one need not know of predicates at all. */
   #applyPredicates(): void {
     const { predicates } = this.#settings
@@ -514,7 +496,7 @@ export class Session implements Subject {
     this.#predicates = predicates
     this.#namedDrivers = named
     const words = describePredicates(predicates)
-    if (words !== before) this.#recorder?.recordedOnly(words)
+    if (words !== before) this.#recording.recordedOnly(words)
   }
 
   /** Only NT has PatchGuard. */

@@ -272,6 +272,7 @@ class Machine {
       running: this.running,
       drivers: this.drivers.map((name, i) => ({ name, driverId: (i + 1) as DriverId })),
       recording: this.recording,
+      recordingFailure: '',
       settings: this.settings,
       recordedOnly: this.recordedOnly,
       driverVersion: '1.0.0',

@@ -1,9 +1,12 @@
 // cli.test.ts: the commands over the fake source: what they print, and how they fail.
 
+import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -208,6 +211,17 @@ describe('drivermon app', () => {
     expect(await running).toBe(0)
   })
 
+  it('ends in good order when something fails that nobody thought of', async () => {
+    const world = fakeWorld({ home })
+    const running = world.run('--no-open')
+    await printed(world)
+    world.fault(new Error('nobody thought of it'))
+    expect(await running).toBe(1)
+    expect(world.err).toMatch(/^drivermon: Error: nobody thought of it\n.*please report it\n$/s)
+    expect(world.source.calls).toContain('stop')
+    expect(world.source.closed).toBe(true)
+  })
+
   it('looks at a file', async () => {
     await recorded()
     const openSource = () => {
@@ -265,6 +279,8 @@ describe('drivermon record', () => {
     const summary = await recorded()
     expect(summary).toMatchObject({ requests: 400, rows: 400, issued: 400, unpaired: 0, files: [file] })
     expect(summary.bytes).toBe(statSync(file).size)
+    // Two of each request, two drivers, three processes.
+    expect(summary.records).toEqual({ offered: 805, written: 805, discarded: 0 })
     expect(summary.dropped.starts.ringFull).toBe(0)
   })
 
@@ -414,11 +430,56 @@ describe('drivermon record', () => {
       ...['record', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
     )
     expect(status).toBe(1)
-    expect(world.err).toBe(
-      'drivermon: /dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)\n' +
-        'drivermon: the capture has ended with the problems above\n',
+    expect(world.err).toMatch(
+      /^drivermon: \/dev\/full: recording stopped: the disk is full: make room.* 0 can be read\ndrivermon: the capture has ended with the problems above\n$/,
     )
     expect(world.out).toMatch(/requests in .* in \/dev\/full\n/)
+    expect(world.out).toMatch(/\n([\d,]+) of \1 records could not be written; 0 can be read\n/)
+  })
+
+  it.skipIf(process.platform === 'win32')('can be ended while the file does not open', async () => {
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const world = fakeWorld()
+    const running = world.run('record', '--driver', 'AFD', '--out', fifo, '--force')
+    while (!world.source.calls.includes('addDriver')) await turn()
+    world.interrupt()
+    expect(await running).toBe(130)
+    expect(world.err).toBe('drivermon: ended before the file could be opened\n')
+    expect(world.source.closed).toBe(true)
+    closeSync(openSync(fifo, 'r')) // lets it open
+  })
+
+  it('ends in good order when something fails that nobody thought of', async () => {
+    const world = fakeWorld()
+    const running = world.run(...['record', '--driver', 'AFD', '--out', file, '--json', '--rate', '1000'])
+    while (!existsSync(file) || !world.source.trafficRunning()) await turn()
+    world.fault(new Error('nobody thought of it'))
+    world.fault(new Error('what followed from it'))
+    expect(await running).toBe(1)
+    expect(world.err).toMatch(/^drivermon: Error: nobody thought of it\n +at .*cli\.test\.ts/)
+    expect(world.err).toMatch(/\ndrivermon: ended by the error above, .*: please report it\n$/)
+    expect(world.err).not.toContain('what followed')
+    const summary = JSON.parse(world.out) as Summary
+    expect(summary.requests).toBe(summary.issued)
+    expect(summary.records.written).toBe(summary.records.offered)
+    expect(world.source.closed).toBe(true)
+    expect((await loadCaptureFile(file, { budgetBytes: 64 << 20 })).capture.endRow).toBe(summary.rows)
+  })
+
+  it('waits for no clean end for ever after a fault', async () => {
+    const world = fakeWorld()
+    const running = world.run('record', '--driver', 'AFD', '--out', file, '--rate', '1000')
+    while (!existsSync(file) || !world.source.trafficRunning()) await turn()
+    // The pump says nothing any more, so that the end of the records does not come.
+    world.source.released = world.source.stopPump
+    world.source.control = () => new Uint8Array(0)
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    world.fault(new Error('nobody thought of it'))
+    await vi.advanceTimersByTimeAsync(60_000)
+    vi.useRealTimers()
+    expect(await running).toBe(130)
+    expect(world.source.closed).toBe(true)
   })
 
   it('shows progress when asked to', async () => {

@@ -142,12 +142,10 @@ describe('drivermon on the simulated kernel', () => {
     const { status, err } = await run(
       ...['record', '--source', 'sim', '--driver', 'AFD', '--out', '/dev/full', '--force', '--rate', 'max'],
     )
-    expect({ status, err }).toEqual({
-      status: 1,
-      err:
-        'drivermon: /dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)\n' +
-        'drivermon: the capture has ended with the problems above\n',
-    })
+    expect(status).toBe(1)
+    expect(err).toMatch(
+      /^drivermon: \/dev\/full: recording stopped: the disk is full: make room.* 0 can be read\ndrivermon: the capture has ended with the problems above\n$/,
+    )
   })
 
   it('ends quietly when nobody reads its output any more', async () => {

@@ -253,8 +253,8 @@ export class FakeSource implements NativeSource {
     this.#doorbell = null
   }
 
-  /** The pump ends by itself, as when the device disappears. */
-  breakPump(error: Error): void {
+  /** The pump ends by itself, as when the device disappears; null = in good order. */
+  breakPump(error: Error | null): void {
     const doorbell = this.#doorbell
     this.#doorbell = null
     doorbell?.(error)

@@ -1,10 +1,10 @@
 // recorder.test.ts: the recorder on disks that are slow, full, or broken.
 
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
+import { type FileHandle, open as openOnDisk } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { encodeProcess } from '../../src/protocol/records.ts'
@@ -13,6 +13,12 @@ import { loadCaptureFiles } from '../../src/session/capture-file.ts'
 import { openRecorder, Recorder, type RecorderEvents } from '../../src/session/recorder.ts'
 import { RecordingFiles } from '../../src/session/recording-files.ts'
 import { concat, end, hooked, numbers, start } from '../support/records.ts'
+
+/** The system's own, which may be told to fail: the tests may run as root, who may open anything. */
+vi.mock(import('node:fs/promises'), async (original) => {
+  const fs = await original()
+  return { ...fs, open: vi.fn(fs.open) }
+})
 
 const INFO: CaptureInfo = {
   abiVersion: 1,
@@ -36,9 +42,15 @@ const RECORD = encodeProcess({
 
 /** A file on a disk that takes nothing more. */
 function withoutRoom(file: FileHandle): FileHandle {
-  file.writev = () => Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }))
+  file.writev = () => Promise.reject(failure('ENOSPC'))
   return file
 }
+
+function failure(code: string): Error {
+  return Object.assign(new Error(`what the system says of ${code}`), { code })
+}
+
+const SMALL = { at: 1 as Ticks, processId: 8, parentProcessId: 4, event: 0, name: 'small' }
 
 const noEvents: RecorderEvents = {
   onDrained: () => {},
@@ -52,17 +64,25 @@ class FakeFile {
   size = 0
   closed = false
   room = Number.POSITIVE_INFINITY
+  /** What it says when there is no room. */
+  code = 'ENOSPC'
   #waiting: (() => void)[] = []
   held = false
 
   async writev(buffers: Uint8Array[]): Promise<{ bytesWritten: number }> {
-    if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (this.room === 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+    await this.#turn()
+    if (this.room === 0) throw failure(this.code)
     const length = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0)
     const bytesWritten = Math.min(length, this.room)
     this.room -= bytesWritten
     this.size += bytesWritten
     return { bytesWritten }
+  }
+  async stat() {
+    return { isFile: () => true, nlink: 1 }
+  }
+  async datasync(): Promise<void> {
+    await this.#turn()
   }
   async truncate(size: number): Promise<void> {
     this.size = size
@@ -74,17 +94,26 @@ class FakeFile {
     this.held = false
     for (const go of this.#waiting.splice(0)) go()
   }
+  /** Lets one go on, and holds the next. */
+  releaseOne(): void {
+    this.#waiting.shift()?.()
+  }
+  async #turn(): Promise<void> {
+    if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
 }
 
-function setup() {
+function setup(patienceMs?: number) {
   const file = new FakeFile()
   const log: string[] = []
   const files = new RecordingFiles('x.pcapng', null, false)
-  const recorder = new Recorder(files, 'x.pcapng', file as unknown as FileHandle, INFO, {
+  const events = {
     ...noEvents,
     onDrained: () => log.push('drained'),
-    onError: (error) => log.push(error.message),
-  })
+    onError: (error: Error) => log.push(error.message),
+  }
+  const handle = file as unknown as FileHandle
+  const recorder = new Recorder(files, 'x.pcapng', handle, INFO, events, patienceMs)
   return { file, log, recorder }
 }
 
@@ -110,22 +139,114 @@ describe('Recorder', () => {
     expect(file.size).toBeGreaterThanOrEqual(expected)
   })
 
+  it('lets the capture go on though something small came while it was held up', async () => {
+    const { file, log, recorder } = setup()
+    file.held = true
+    while (recorder.append(RECORD));
+    file.releaseOne()
+    await turn()
+    expect(log).toEqual([]) // there is room for more, but not yet for all that may come
+    expect(recorder.append(encodeProcess({ ...SMALL, at: 2 as Ticks }))).toBe(false)
+    file.release()
+    await turn()
+    expect(log).toEqual(['drained'])
+    expect(recorder.append(RECORD)).toBe(true)
+    await recorder.finish()
+    const { offered, written } = recorder.counts
+    expect(written).toBe(offered)
+  })
+
   it('ends with a whole block when the disk is full, and lets the capture go on', async () => {
     const { file, log, recorder } = setup()
-    recorder.append(RECORD)
+    recorder.append(concat([RECORD, encodeProcess(SMALL)]))
     await turn()
     const whole = file.size
     file.room = 1000
     recorder.append(RECORD)
     await turn()
     expect(log).toEqual([
-      'x.pcapng: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
+      'x.pcapng: recording stopped: the disk is full: make room, or choose another one (to keep the newest only, rotate). Of 3 records so far 2 can be read',
     ])
     expect(file.size).toBe(whole)
-    expect(recorder.append(RECORD)).toBe(true)
+    expect(recorder.append(concat([RECORD, RECORD]))).toBe(true)
     await recorder.finish()
+    expect(recorder.counts).toEqual({ offered: 5, written: 2, discarded: 3 })
     expect(file.size).toBe(whole)
     expect(file.closed).toBe(true)
+  })
+
+  it('counts as written what a write that failed had brought through whole', async () => {
+    const { file, recorder } = setup()
+    await turn()
+    const head = file.size
+    file.room = 3 * (RECORD.byteLength + 48) + 1000
+    recorder.append(concat([RECORD, RECORD, RECORD, RECORD, RECORD]))
+    await turn()
+    expect(recorder.counts).toEqual({ offered: 5, written: 3, discarded: 2 })
+    expect(file.size).toBe(head + 3 * (RECORD.byteLength + 48))
+    expect(recorder.writtenBytes).toBe(file.size)
+  })
+
+  it('counts so, too, where the write was one of several buffers', async () => {
+    const { file, recorder } = setup()
+    await turn()
+    const head = file.size
+    file.held = true
+    recorder.append(RECORD)
+    // While that one is on its way, more come than fit into one buffer.
+    recorder.append(concat(new Array(40).fill(RECORD)))
+    file.room = 31 * (RECORD.byteLength + 48) + 1000
+    file.release()
+    await turn()
+    expect(recorder.counts).toEqual({ offered: 41, written: 31, discarded: 10 })
+    expect(file.size).toBe(head + 31 * (RECORD.byteLength + 48))
+    expect(recorder.writtenBytes).toBe(file.size)
+  })
+
+  it.each([
+    ['ENOSPC', 'the disk is full: make room, or choose another one'],
+    ['EDQUOT', 'your share of the disk is used up: make room'],
+    ['EFBIG', 'the file may not become larger: rotate'],
+    ['EIO', 'the disk reports an error: it may be failing'],
+    ['ENXIO', 'the disk is gone'],
+    ['EPIPE', 'nobody reads it any more'],
+    ['EODD', 'it cannot be written to (EODD)'],
+  ])('says what %s means', async (code, sentence) => {
+    const { file, log, recorder } = setup()
+    await turn()
+    file.room = 0
+    file.code = code
+    recorder.append(RECORD)
+    await recorder.finish()
+    expect(log).toHaveLength(1)
+    expect(log[0]).toContain(`x.pcapng: recording stopped: ${sentence}`)
+  })
+
+  it('ends though the disk never answers, says so, and lets the capture go on', async () => {
+    const { file, log, recorder } = setup(5)
+    file.held = true
+    while (recorder.append(RECORD));
+    await recorder.finish()
+    expect(log).toEqual([expect.stringContaining('recording stopped: the disk has not answered'), 'drained'])
+    const { offered, written, discarded } = recorder.counts
+    expect(written + discarded).toBe(offered)
+    expect(discarded).toBeGreaterThan(0)
+    const { counts } = recorder
+    file.release()
+    await turn()
+    expect(recorder.counts).toEqual(counts)
+    expect(file.closed).toBe(true)
+  })
+
+  it('waits for a disk as long as it answers at all', async () => {
+    const { file, log, recorder } = setup(100)
+    file.held = true
+    while (recorder.append(RECORD));
+    const answers = setInterval(() => file.releaseOne(), 1)
+    await recorder.finish()
+    clearInterval(answers)
+    expect(log).toEqual(['drained'])
+    expect(recorder.counts.discarded).toBe(0)
   })
 
   it('lets a capture go on that was held up when the disk failed', async () => {
@@ -135,11 +256,20 @@ describe('Recorder', () => {
     file.room = 0
     file.release()
     await turn()
-    expect(log).toEqual([
-      'x.pcapng: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
-      'drained',
-    ])
+    expect(log).toEqual([expect.stringContaining('x.pcapng: recording stopped: the disk is full'), 'drained'])
     await recorder.finish()
+  })
+
+  it('has finished, for everyone who asks, when the file is closed', async () => {
+    const { file, recorder } = setup()
+    file.held = true
+    recorder.append(RECORD)
+    const first = recorder.finish()
+    const second = recorder.finish().then(() => file.closed)
+    await turn()
+    file.release()
+    expect(await second).toBe(true)
+    await first
   })
 
   it('finishes once', async () => {
@@ -169,6 +299,39 @@ describe('openRecorder', () => {
     expect(readFileSync(path, 'utf8')).toBe('precious')
     await (await open(path, true)).finish()
     expect(readFileSync(path).readUInt32LE(0)).toBe(0x0a0d0d0a)
+  })
+
+  it('says so when somebody deletes the file, and that nothing of it can be read', async () => {
+    const path = join(folder, 'x.pcapng')
+    const log: string[] = []
+    const files = new RecordingFiles(path, null, false)
+    const recorder = await openRecorder(files, INFO, {
+      ...noEvents,
+      onError: ({ message }) => log.push(message),
+    })
+    recorder.append(RECORD)
+    rmSync(path)
+    await recorder.finish()
+    expect(log).toEqual([
+      `${path}: recording stopped: somebody has deleted the file. Of 1 records so far 0 can be read`,
+    ])
+    expect(recorder.counts).toEqual({ offered: 1, written: 0, discarded: 1 })
+    expect([recorder.files, recorder.writtenBytes]).toEqual([[], 0])
+  })
+
+  it('takes a file that was moved for what it is', async () => {
+    const path = join(folder, 'x.pcapng')
+    const log: string[] = []
+    const files = new RecordingFiles(path, null, false)
+    const recorder = await openRecorder(files, INFO, {
+      ...noEvents,
+      onError: ({ message }) => log.push(message),
+    })
+    renameSync(path, `${path}-moved`)
+    recorder.append(RECORD)
+    await recorder.finish()
+    expect(log).toEqual([])
+    expect(statSync(`${path}-moved`).size).toBe(recorder.writtenBytes)
   })
 
   it.each([
@@ -290,11 +453,12 @@ describe('a recording in several files', () => {
 
   it('keeps the newest files, and deletes none but its own', async () => {
     const { recorder, requests, names, log } = await recording({ sizeBytes: 4096, keep: 3 })
-    const others = ['afd_00000_20261122T213000Z.pcapng', 'afd.pcapng', 'afd_00001_20261122T213001Z.pcapng']
+    const first = 'afd_00001_20261122T213001Z.pcapng'
+    const others = ['afd_00000_20261122T213000Z.pcapng', 'afd.pcapng', first, 'moved.pcapng']
     requests(1)
     // The first file is moved away, and another put in its place.
-    rmSync(join(folder, others[2]))
-    for (const name of others) writeFileSync(join(folder, name), 'precious')
+    renameSync(join(folder, first), join(folder, 'moved.pcapng'))
+    for (const name of others.slice(0, 3)) writeFileSync(join(folder, name), 'precious')
     for (let batch = 0; batch < 10; batch++) requests(37)
     await recorder.finish()
     expect(recorder.files).toHaveLength(3)
@@ -316,11 +480,60 @@ describe('a recording in several files', () => {
     await recorder.finish()
     renameSync(moved, folder)
     expect(log).toEqual([
-      expect.stringMatching(/^recording stopped: the next file .*afd_00002.*: its folder does not exist/),
+      expect.stringMatching(
+        /afd_00001.*: recording stopped: the next file cannot be begun: .*afd_00002.*: its folder does not exist/,
+      ),
     ])
+    const { offered, written, discarded } = recorder.counts
+    expect([offered, written + discarded]).toEqual([212, 212])
     expect(names()).toHaveLength(1)
     const { capture, warnings } = await load(names()[0])
     expect(warnings).toEqual([])
     expect(capture.starts).toBeGreaterThan(5)
+    expect(written).toBe(2 + 2 * capture.starts - capture.inFlight)
+  })
+
+  it.each([
+    ['EACCES', 'no right to write there: choose another folder'],
+    ['EMFILE', 'too many files are open: close some programs'],
+    ['EODD', 'cannot be written (EODD)'],
+  ])('says what %s means for the next file', async (code, sentence) => {
+    const { recorder, requests, log } = await recording({ sizeBytes: 4096 })
+    vi.mocked(openOnDisk).mockRejectedValueOnce(failure(code))
+    requests(50)
+    await recorder.finish()
+    expect(log).toEqual([expect.stringContaining('_00002_')])
+    expect(log[0]).toContain(`: ${sentence}. Of 102 records so far `)
+  })
+
+  it('counts what a full disk keeps out of the next file, but not what each file says again', async () => {
+    const { recorder, requests, names, files } = await recording({ sizeBytes: 8192 })
+    await turn()
+    const next = files.next.bind(files)
+    files.next = async () => {
+      const opened = await next()
+      const writev = opened.file.writev.bind(opened.file)
+      let room = 5000
+      opened.file.writev = async (buffers) => {
+        if (room === 0) throw failure('ENOSPC')
+        const part = concat([...(buffers as readonly Uint8Array[])]).subarray(0, room)
+        room -= part.byteLength
+        return { ...(await writev([part])), buffers }
+      }
+      return opened
+    }
+    requests(100)
+    await recorder.finish()
+    const { offered, written, discarded } = recorder.counts
+    expect(offered).toBe(202)
+    expect(written + discarded).toBe(offered)
+    let readable = 2
+    for (const name of names()) {
+      const { capture, warnings } = await load(name)
+      expect(warnings).toEqual([])
+      readable += capture.starts + capture.endRow - capture.inFlight
+    }
+    expect(names()).toHaveLength(2)
+    expect(written).toBe(readable)
   })
 })

@@ -1,15 +1,21 @@
 // session.test.ts: a session over the fake source: order, truth, and what it does when something breaks.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Capture } from '../../src/model/capture.ts'
 import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
+import type { Ticks } from '../../src/protocol/ids.ts'
+import { encodeProcess } from '../../src/protocol/records.ts'
 import { loadCaptureFile, loadCaptureFiles } from '../../src/session/capture-file.ts'
 import { DriverRefusal } from '../../src/session/driver.ts'
 import { Session, type SessionOptions } from '../../src/session/session.ts'
 import { driverError, type FakeOptions, FakeSource } from './fake-source.ts'
+
+/** A record of 64 KB. */
+const LARGE = { processId: 4, parentProcessId: 0, event: 0, name: 'x'.repeat(32_000) }
 
 let folder: string
 const opened: Session[] = []
@@ -305,6 +311,15 @@ describe('Session', () => {
     expect(session.state().drivers.map(({ name }) => name)).toEqual(['\\Driver\\DrivermonEcho'])
   })
 
+  it('stops and says so when the driver has stopped by itself', async () => {
+    const { source, session, problems } = open()
+    session.addDriver('AFD')
+    session.start()
+    source.breakPump(null)
+    await until(() => !session.running)
+    expect(problems).toEqual(['The capture has ended by itself: the driver has stopped'])
+  })
+
   it('stops and says so when the pump breaks', async () => {
     const { source, session, problems } = open()
     session.addDriver('AFD')
@@ -380,10 +395,13 @@ describe('Session, recording', () => {
     session.start()
     await trafficEnds(source)
     await session.stop()
-    expect(problems).toEqual([
-      '/dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
-    ])
+    expect(problems).toEqual([expect.stringContaining('/dev/full: recording stopped: the disk is full')])
+    expect(session.state()).toMatchObject({ recording: '', recordingFailure: problems[0] })
     expect(rowsOf(session)).toBe(500)
+    // Also those that came after the failure: a driver, three processes, and two records of each request.
+    expect(session.recordCounts).toEqual({ offered: 1004, written: 0, discarded: 1004 })
+    await session.record(join(folder, 'x.pcapng'))
+    expect(session.state().recordingFailure).toBe('')
   })
 
   it.runIf(existsSync('/dev/full'))('says so when it is the end of the file that finds no room', async () => {
@@ -393,9 +411,75 @@ describe('Session, recording', () => {
     const recording = session.recordTo('/dev/full', null, true)
     await recording
     await session.stop()
-    expect(problems).toEqual([
-      '/dev/full: recording stopped: the disk is full (what was written can be read; to keep the newest only, rotate)',
-    ])
+    expect(problems).toEqual([expect.stringContaining('/dev/full: recording stopped: the disk is full')])
+    expect(session.state()).toMatchObject({ recording: '', recordingFailure: problems[0] })
+  })
+
+  it.skipIf(process.platform === 'win32')('stops though the disk never answers, and says so', async () => {
+    const { source, session, problems } = open({ traffic: null }, { ringBytes: 1 << 26 })
+    const path = join(folder, 'fifo')
+    execFileSync('mkfifo', [path])
+    // Somebody who opens it and never reads: each write waits.
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      session.addDriver('AFD')
+      session.start()
+      await session.recordTo(path, null, true)
+      // More than may wait for the disk, so that the capture is held up, too.
+      const record = encodeProcess({ ...LARGE, at: 1 as Ticks })
+      for (let i = 0; i < 400; i++) source.inject(record)
+      source.issue(100)
+      vi.useFakeTimers({ toFake: ['setInterval'] })
+      let stopped = false
+      void session.stop().then(() => {
+        stopped = true
+      })
+      while (!stopped) {
+        vi.advanceTimersByTime(20_000)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(problems).toEqual([expect.stringContaining('the disk has not answered for 20 s')])
+      expect(rowsOf(session)).toBe(50)
+      const { offered, written, discarded } = session.recordCounts
+      expect(written + discarded).toBe(offered)
+      expect(offered).toBe(4 + 400 + 100)
+    } finally {
+      vi.useRealTimers()
+      closeSync(reader)
+    }
+  })
+
+  it('has stopped recording, for everyone who asks, when the file is whole', async () => {
+    const { source, session } = open({ traffic: null }, { ringBytes: 1 << 24 })
+    const path = join(folder, 'x.pcapng')
+    session.addDriver('AFD')
+    session.start()
+    await session.record(path)
+    source.issue(20_000)
+    await until(() => rowsOf(session) === 10_000)
+    void session.stopRecord()
+    await session.stopRecord()
+    const { capture, warnings } = await loadCaptureFile(path, { budgetBytes })
+    expect([capture.endRow, warnings]).toEqual([10_000, []])
+  })
+
+  it('begins one recording, whoever asks at the same time, and leaves no other file', async () => {
+    const { session } = open()
+    const first = session.record(join(folder, 'x.pcapng'))
+    await expect(session.record(join(folder, 'y.pcapng'))).rejects.toThrow('being begun already')
+    await first
+    expect(readdirSync(folder)).toEqual(['x.pcapng'])
+  })
+
+  it('leaves no file of a recording that comes too late', async () => {
+    const { session } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.start()
+    const recording = session.record(join(folder, 'x.pcapng'))
+    const stopping = session.stop()
+    await expect(recording).rejects.toThrow('ended meanwhile')
+    await stopping
+    expect(readdirSync(folder)).toEqual([])
   })
 
   it('has every request in one of its files when it goes on in another', async () => {
