@@ -21,43 +21,59 @@ import { benchUi } from './ui.ts'
 import { benchUiMemory } from './ui-memory.ts'
 import { benchWholePath } from './whole-path.ts'
 
-const BENCHES: Record<string, (quick: boolean, rows?: number) => Promise<Figure[]> | Figure[]> = {
-  producer: benchProducer,
-  hook: benchHook,
-  handover: benchHandover,
-  ingest: benchIngest,
-  'whole-path': benchWholePath,
-  quiet: benchQuiet,
-  query: benchQuery,
-  disk: benchDisk,
-  recording: benchRecording,
-  ui: benchUi,
-  'ui-memory': benchUiMemory,
+interface Options {
+  quick: boolean
+  /** Of the query bench. */
+  rows?: number
+  /** Of ui-memory. */
+  minutes?: number
 }
 
-const { values: options } = parseArgs({
+const BENCHES: Record<string, (options: Options) => Promise<Figure[]> | Figure[]> = {
+  producer: ({ quick }) => benchProducer(quick),
+  hook: ({ quick }) => benchHook(quick),
+  handover: ({ quick }) => benchHandover(quick),
+  ingest: ({ quick }) => benchIngest(quick),
+  'whole-path': ({ quick }) => benchWholePath(quick),
+  quiet: ({ quick }) => benchQuiet(quick),
+  query: ({ quick, rows }) => benchQuery(quick, rows),
+  disk: ({ quick }) => benchDisk(quick),
+  recording: ({ quick }) => benchRecording(quick),
+  ui: ({ quick }) => benchUi(quick),
+  'ui-memory': ({ quick, minutes }) => benchUiMemory(quick, minutes),
+}
+
+/** What a run of everything leaves out for the time that it takes, or does more shortly. */
+const LONGER = `Not in this run:
+  --only query --rows 50000000      the queries over 50 million rows instead of 10
+  --only ui-memory --minutes 10     what the page holds over ten minutes instead of two
+  npm run soak                      ten minutes of load, and the sums
+`
+
+const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     json: { type: 'string' },
-    /** For the query bench: another number of rows. */
     rows: { type: 'string' },
+    minutes: { type: 'string' },
     /** Runs one bench here and writes its figures to standard output: what the processes of their own are told. */
     child: { type: 'string' },
   },
 })
+const options: Options = {
+  quick: values.quick,
+  ...(values.rows === undefined ? {} : { rows: Number(values.rows) }),
+  ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
+}
 
 if (!isMainThread) {
   servePlainObjects()
-} else if (options.child !== undefined) {
-  const figures = await BENCHES[options.child](
-    options.quick,
-    options.rows === undefined ? undefined : Number(options.rows),
-  )
-  process.stdout.write(JSON.stringify(figures))
+} else if (values.child !== undefined) {
+  process.stdout.write(JSON.stringify(await BENCHES[values.child](options)))
 } else {
-  // Ten minutes of looking at one page are asked for by name.
-  runAll(options.only ?? Object.keys(BENCHES).filter((name) => name !== 'ui-memory'))
+  runAll(values.only ?? Object.keys(BENCHES))
+  if (values.only === undefined) process.stdout.write(`\n${LONGER}`)
 }
 
 function runAll(names: readonly string[]): void {
@@ -75,15 +91,16 @@ function runAll(names: readonly string[]): void {
       process.argv[1],
       '--child',
       name,
-      ...(options.quick ? ['--quick'] : []),
-      ...(options.rows === undefined ? [] : ['--rows', options.rows]),
+      ...(values.quick ? ['--quick'] : []),
+      ...(values.rows === undefined ? [] : ['--rows', values.rows]),
+      ...(values.minutes === undefined ? [] : ['--minutes', values.minutes]),
     ]
-    const { status, stdout } = spawnSync(process.execPath, args, {
+    const { status, signal, stdout } = spawnSync(process.execPath, args, {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     if (status !== 0) {
-      process.stdout.write(`\n${name}: failed\n`)
+      process.stdout.write(`\n${name}: failed${signal ? `, ended by ${signal}` : ''}\n`)
       process.exitCode = 1
       continue
     }
@@ -91,5 +108,5 @@ function runAll(names: readonly string[]): void {
     process.stdout.write(`\n${name}\n${printFigures(results[name])}`)
   }
   process.stdout.write(`\n${printTable(Object.values(results).flat())}`)
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
 }

@@ -57,3 +57,21 @@ export function watch(page: Page, seconds: number): Promise<number> {
     seconds * 1000,
   )
 }
+
+export async function filter(page: Page, text: string): Promise<void> {
+  await page.locator('#filter-field').fill(text)
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Escape')
+}
+
+/** Turns the wheel over the grid as fast as the page takes it: up, into rows that it has not seen. */
+export async function scroll(page: Page, seconds: number): Promise<void> {
+  const { x, y, width, height } = (await page.locator('.grid').boundingBox())!
+  await page.mouse.move(x + width / 2, y + height / 2)
+  let watching = true
+  const watched = watch(page, seconds).finally(() => {
+    watching = false
+  })
+  while (watching) await page.mouse.wheel(0, -240)
+  await watched
+}

@@ -1,6 +1,6 @@
 // run.mjs: `npm run bench` and `npm run soak`: builds what they need, then runs it.
 //
-//   node test/bench/run.mjs bench [--quick] [--only NAME]... [--json FILE]
+//   node test/bench/run.mjs bench [--quick] [--only NAME]... [--rows N] [--minutes N] [--json FILE]
 //   node test/bench/run.mjs soak [--minutes N] [--rate N]
 //
 // Natively everything is compiled as the product is, in a folder of its own; the TypeScript is bundled, as it is there.
@@ -69,4 +69,5 @@ const { status, signal } = spawnSync(process.execPath, options, {
   stdio: 'inherit',
   env: { ...process.env, DRIVERMON_ADDON: join(folder, 'drivermon.node') },
 })
-process.exitCode = signal ? 1 : (status ?? 1)
+if (signal) process.stderr.write(`${command} was ended by ${signal}\n`)
+process.exitCode = status ?? 1

@@ -12,11 +12,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { ROW_BYTES } from '../../src/protocol/wire.ts'
 import { startFakeCore } from '../app/fake-core.ts'
 import { launchBrowser, startProduct } from '../support/browser.ts'
-import { type AppPage, ASSETS, firstChart, openPage, PRODUCT, watch } from './browser.ts'
+import { type AppPage, ASSETS, filter, firstChart, openPage, PRODUCT, scroll, watch } from './browser.ts'
 import { type Figure, median } from './figure.ts'
 import { serveRawPage } from './raw-page.ts'
 import { number } from './table.ts'
@@ -199,11 +199,7 @@ async function measureApp(browser: Browser, load: Load, seconds: number): Promis
   try {
     await page.locator('.row:not(.void, .waiting)').first().waitFor()
     if (rate > 0) await firstChart(page)
-    if (mode === 'filtered') {
-      await page.locator('#filter-field').fill('errors')
-      await page.keyboard.press('Enter')
-      await page.keyboard.press('Escape')
-    }
+    if (mode === 'filtered') await filter(page, 'errors')
     return await observe(browser, opened, () =>
       mode === 'scrolling' ? scroll(page, seconds) : watch(page, seconds),
     )
@@ -270,18 +266,6 @@ async function observe(
     megabytesPerSecond = (socketBytes() - bytes) / 1e3 / (performance.now() - begin)
   })
   return { ...cost, megabytesPerSecond }
-}
-
-/** Turns the wheel over the grid as fast as the page takes it: up, into rows that it has not seen. */
-async function scroll(page: Page, seconds: number): Promise<void> {
-  const { x, y, width, height } = (await page.locator('.grid').boundingBox())!
-  await page.mouse.move(x + width / 2, y + height / 2)
-  let watching = true
-  const watched = watch(page, seconds).finally(() => {
-    watching = false
-  })
-  while (watching) await page.mouse.wheel(0, -240)
-  await watched
 }
 
 /** What the page needs before it shows its first chart: all that its document names, and the worker. */
