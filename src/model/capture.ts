@@ -34,6 +34,7 @@ import {
   Caller,
   CHUNK_ROWS,
   Chunk,
+  ChunkState,
   Extra,
   Irp,
   Kind,
@@ -44,11 +45,11 @@ import {
   placeOf,
   START_MISSING,
 } from './chunk.ts'
-import { StringDictionary } from './dictionary.ts'
+import { RowStrings } from './dictionary.ts'
 import { compileFilter } from './filter/compile.ts'
 import { evaluate } from './filter/filter.ts'
 import { type Loops, portableLoops } from './loops.ts'
-import { Memory } from './memory.ts'
+import { type Account, Memory } from './memory.ts'
 import type { NativeStore } from './native-store.ts'
 import { PairingTable } from './pairing.ts'
 import { ProcessNames } from './processes.ts'
@@ -154,10 +155,10 @@ export class Capture {
   readonly losses: Losses = noLosses()
   readonly drivers = new Map<DriverId, string>()
   readonly processes: ProcessNames
-  readonly #details: StringDictionary
-  readonly #account = { bytes: 0 }
+  readonly #account: Account = { bytes: 0, makeRoom: () => this.#makeRoom() }
   /** CapturePart. */
   readonly memory = new Memory(this.#account)
+  readonly #details = new RowStrings(this.memory)
   readonly #counts: Float64Array
   readonly #pairing: PairingTable
   readonly #statistics: Statistics
@@ -165,6 +166,8 @@ export class Capture {
   /** The first row after the last `clear`, and its position. */
   #cleared = { row: 0, position: 0 }
   #ended = false
+  /** Walks through `requests` that are under way: their rows, and the names of those, may have left. */
+  #readers = 0
   readonly loops: Loops
 
   constructor(readonly options: CaptureOptions) {
@@ -176,7 +179,6 @@ export class Capture {
     this.#pairing = new PairingTable(this.memory, CapturePart.pairing, CapturePart.lost)
     this.processes = new ProcessNames(options.budgetBytes / 8, this.memory, CapturePart.processes)
     this.#statistics = new Statistics(this.memory, CapturePart.functions, CapturePart.totals)
-    this.#details = new StringDictionary(options.budgetBytes / 4)
   }
 
   /** Rows at hand are `firstRow .. endRow`; a row keeps its number, evicted ones leave theirs unused. */
@@ -222,8 +224,9 @@ export class Capture {
     return this.#counts[Count.fellThrough]
   }
 
+  /** Views included. */
   get storeBytes(): number {
-    return this.#account.bytes + this.#details.bytes + this.processes.names.bytes
+    return this.#account.bytes + this.processes.names.bytes
   }
 
   get budgetBytes(): number {
@@ -252,8 +255,8 @@ export class Capture {
     return this.processes.names.values
   }
 
-  /** By the number that rows carry as `detail`: file names of CREATE; append-only. Number 0 = none. */
-  get details(): readonly string[] {
+  /** By the number that rows carry as `detail`: file names of CREATE, as long as such a row is there. Number 0 = none. */
+  get details(): ReadonlyMap<number, string> {
     return this.#details.values
   }
 
@@ -333,7 +336,8 @@ export class Capture {
     const payloadTotal = words[at + START_TOTAL]
     let detail = 0
     if ((flags & RequestFlags.PayloadIsName) !== 0) {
-      detail = this.#details.intern(utf16At(words, (at + START_WORDS) << 2, payloadLength))
+      const name = utf16At(words, (at + START_WORDS) << 2, payloadLength)
+      detail = this.#details.intern(name, chunk.position)
     }
 
     let key = chunk.kinds.key
@@ -524,21 +528,43 @@ export class Capture {
     const most = Math.max(this.#budgetBytes / CHUNKS_IN_BUDGET, LIGHT_CHUNK_BYTES)
     if (newest && newest.memory.bytes > most) newest.close()
     while (this.storeBytes > this.#budgetBytes && this.chunks.length > 0) {
-      const [oldest] = this.chunks
-      if (oldest === newest && !oldest.closed) break
-      this.chunks.shift()
-      this.#chunkParts.shift()
-      this.#account.bytes -= oldest.memory.bytes
-      this.#counts[Count.inFlight] -= oldest.inFlight
-      if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
+      if (this.chunks[0] === newest && !newest.closed) break
+      this.#evictOldest()
     }
+  }
+
+  #evictOldest(): void {
+    const oldest = this.chunks.shift()
+    if (!oldest) return
+    this.#chunkParts.shift()
+    oldest.memory.leave()
+    this.#counts[Count.inFlight] -= oldest.inFlight
+    if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
+    this.#forgetNames()
+  }
+
+  /** The machine has less memory than the budget says: as much as there was must do. */
+  #makeRoom(): boolean {
+    if (this.chunks.length < 2) return false
+    this.#budgetBytes = Math.min(this.#budgetBytes, this.storeBytes)
+    this.#evictOldest()
+    return true
+  }
+
+  /** Names leave with the last rows that have them. */
+  #forgetNames(): void {
+    if (this.#readers > 0) return
+    this.#details.forgetBefore(this.chunks[0]?.position ?? this.#counts[Count.chunks] * CHUNK_ROWS)
+    let first = Number.POSITIVE_INFINITY
+    for (const { state } of this.chunks) first = Math.min(first, state[ChunkState.minArrival])
+    if (this.chunks.length > 0) this.processes.forgetBefore(first)
   }
 
   /** Forgets all rows. What is in flight stays known, so that its ends are no ends without a start. */
   clear(): void {
     this.#counts[Count.stamp]++
     for (const chunk of this.chunks) {
-      this.#account.bytes -= chunk.memory.bytes
+      chunk.memory.leave()
       if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(chunk)
     }
     this.chunks.length = 0
@@ -547,6 +573,7 @@ export class Capture {
     this.#counts[Count.inFlight] = 0
     this.#counts[Count.unpairedEnds] = 0
     this.#counts[Count.endsLost] = 0
+    this.#forgetNames()
   }
 
   /**
@@ -624,14 +651,21 @@ export class Capture {
   *requests(filterText: string): Generator<Request> {
     const filter = compileFilter(filterText, this)
     const bits = new Uint32Array(CHUNK_ROWS / 32)
-    for (const chunk of [...this.chunks]) {
-      evaluate(filter, filter.open(chunk), 0, chunk.rows, bits)
-      const request = new Request(this, chunk, 0)
-      for (let i = 0; i < chunk.rows; i++) {
-        if (((bits[i >> 5] >>> (i & 31)) & 1) === 0) continue
-        request.at = i
-        yield request
+    const chunks = [...this.chunks]
+    this.#readers++
+    try {
+      for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
+        evaluate(filter, filter.open(chunk), 0, chunk.rows, bits)
+        const request = new Request(this, chunk, 0)
+        for (let i = 0; i < chunk.rows; i++) {
+          if (((bits[i >> 5] >>> (i & 31)) & 1) === 0) continue
+          request.at = i
+          yield request
+        }
       }
+    } finally {
+      this.#readers--
+      this.#forgetNames()
     }
   }
 

@@ -17,7 +17,7 @@ import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import { QuantityColumn } from './column.ts'
 import { TupleDictionary } from './dictionary.ts'
-import { Memory } from './memory.ts'
+import { type Account, Memory } from './memory.ts'
 
 /** So that no dictionary can exceed 65,536 entries: a row makes at most two in any of them. */
 export const CHUNK_ROWS = 1 << 15
@@ -156,7 +156,7 @@ export class Chunk {
   readonly outputLength: QuantityColumn
   readonly information: QuantityColumn
   /** Only where the chunk spans more than 2^32 ticks, which a busy one does not. */
-  #arrivalHigh: Int16Array | null = null
+  #arrivalHigh: Int32Array | null = null
   readonly #base: number
 
   readonly kinds: TupleDictionary
@@ -176,7 +176,7 @@ export class Chunk {
     /** Arrival of its first row: other processors' rows may be a little earlier. */
     firstArrival: number,
     /** What counts its memory. */
-    account: { bytes: number },
+    account: Account,
   ) {
     this.memory = new Memory(account)
     const columns = this.memory.put(ChunkPart.columns, STATE_BYTES + CHUNK_ROWS * ROW_BYTES).buffer
@@ -295,7 +295,7 @@ export class Chunk {
     const high = Math.floor(delta / TWO_32)
     this.arrivalLow[row] = delta - high * TWO_32
     if (high !== 0 && !this.#arrivalHigh) {
-      this.#arrivalHigh = new Int16Array(CHUNK_ROWS)
+      this.#arrivalHigh = new Int32Array(CHUNK_ROWS)
       this.memory.add(this.#arrivalHigh.byteLength)
       state[ChunkState.spread] = 1
     }

@@ -133,6 +133,9 @@ export class TupleDictionary {
   }
 }
 
+/** Stands for all for which there was no room. */
+const NO_ROOM = '(no room for the name)'
+
 /** Strings of the whole capture by number, append-only. Number 0 is the empty string: "none", "not known". */
 export class StringDictionary {
   readonly values: string[] = ['']
@@ -140,17 +143,78 @@ export class StringDictionary {
   bytes = 0
   readonly #codes = new Map<string, number>([['', 0]])
 
-  /** `maxBytes` bounds what a hostile or endless capture can put here; beyond it new strings are number 0. */
+  /** `maxBytes` bounds what a hostile or endless capture can put here; beyond it new strings are all NO_ROOM. */
   constructor(readonly maxBytes: number) {}
 
   intern(value: string): number {
     const known = this.#codes.get(value)
     if (known !== undefined) return known
     const cost = 2 * value.length + 80
-    if (this.bytes + cost > this.maxBytes) return 0
+    if (this.bytes + cost > this.maxBytes && value !== NO_ROOM) return this.intern(NO_ROOM)
     this.bytes += cost
     this.values.push(value)
     this.#codes.set(value, this.values.length - 1)
     return this.values.length - 1
   }
+}
+
+interface Use {
+  number: number
+  /** Position of the newest chunk with a row that refers to it. */
+  position: number
+}
+
+/**
+ * Strings that rows refer to by number, kept as long as there may be such rows. Number 0 is the empty string: "none".
+ * A number is not given out again, so that whoever has learned it may go on.
+ */
+export class RowStrings {
+  readonly values = new Map<number, string>([[0, '']])
+  /** In the order of their last use, nearly: what the oldest chunk alone refers to comes first. */
+  readonly #uses = new Map<string, Use>()
+  readonly #memory: Memory
+  #last = 0
+
+  constructor(memory: Memory) {
+    this.#memory = memory
+  }
+
+  /** For a row of the chunk at a position. */
+  intern(value: string, position: number): number {
+    if (value === '') return 0
+    let use = this.#uses.get(value)
+    if (use && use.position >= position) return use.number
+    if (use) {
+      this.#uses.delete(value)
+      use.position = position
+    } else {
+      use = { number: this.#next(), position }
+      this.values.set(use.number, value)
+      this.#memory.add(costOf(value))
+    }
+    this.#uses.set(value, use)
+    return use.number
+  }
+
+  /** No row is left of the chunks before a position. */
+  forgetBefore(position: number): void {
+    for (const [value, use] of this.#uses) {
+      if (use.position >= position) break
+      this.#uses.delete(value)
+      this.values.delete(use.number)
+      this.#memory.add(-costOf(value))
+    }
+  }
+
+  /** A row has 32 bits for it. */
+  #next(): number {
+    do this.#last = (this.#last + 1) >>> 0
+    while (this.values.has(this.#last))
+    return this.#last
+  }
+}
+
+/** Estimate, with its places in two maps. */
+function costOf(value: string): number {
+  return 2 * value.length + 160
 }

@@ -267,7 +267,7 @@ export const fields: readonly Field[] = [
     name: 'detail',
     type: 'text',
     doc: 'File name of a CREATE',
-    source: { in: 'kind', value: (words, at, capture) => capture.details[words[at + Kind.detail]] },
+    source: { in: 'kind', value: (words, at, capture) => capture.details.get(words[at + Kind.detail]) ?? '' },
   },
   {
     name: 'state',

@@ -8,13 +8,20 @@ function allocate(bytes: number): ArrayBuffer | SharedArrayBuffer {
   return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)
 }
 
+/** All that is counted together. */
+export interface Account {
+  bytes: number
+  /** Asked when the machine has no memory left: gives some back, or returns false. */
+  makeRoom(): boolean
+}
+
 export class Memory {
   /** By number; the numbers are those of the owner (Chunk, Capture). */
   readonly parts: Uint32Array[] = []
   #bytes = 0
+  #counts = true
 
-  /** `account`: the sum over all that is counted together. */
-  constructor(readonly account: { bytes: number }) {}
+  constructor(readonly account: Account) {}
 
   /** Of all that was put or added. */
   get bytes(): number {
@@ -23,16 +30,16 @@ export class Memory {
 
   /** A new part of zeros, in place of the one of that number. */
   put(part: number, bytes: number): Uint32Array {
+    const words = this.#allocate(bytes)
     this.add(bytes - (this.parts[part]?.byteLength ?? 0))
-    const words = new Uint32Array(allocate(bytes))
     this.parts[part] = words
     return words
   }
 
   /** As `put`, but the part that had the number stays in use. */
   append(part: number, bytes: number): Uint32Array {
+    const words = this.#allocate(bytes)
     this.add(bytes)
-    const words = new Uint32Array(allocate(bytes))
     this.parts[part] = words
     return words
   }
@@ -40,6 +47,22 @@ export class Memory {
   /** Counts memory that lies elsewhere. */
   add(bytes: number): void {
     this.#bytes += bytes
-    this.account.bytes += bytes
+    if (this.#counts) this.account.bytes += bytes
+  }
+
+  /** Is counted no more: whoever still holds it is about to let it go. */
+  leave(): void {
+    if (this.#counts) this.account.bytes -= this.#bytes
+    this.#counts = false
+  }
+
+  #allocate(bytes: number): Uint32Array {
+    for (;;) {
+      try {
+        return new Uint32Array(allocate(bytes))
+      } catch (error) {
+        if (!(error instanceof RangeError) || !this.account.makeRoom()) throw error
+      }
+    }
   }
 }

@@ -11,10 +11,11 @@ import type { Field } from './fields.ts'
 import { FilterError } from './filter/error.ts'
 import { byColumn, byEntry, compareKeys, type Key, type Run, type SortChunk } from './run.ts'
 
-const EMPTY: Run = { rows: new Uint16Array(0), key: () => null, before: () => 0 }
+const EMPTY: Run = { rows: new Uint16Array(0), bytes: 0, key: () => null, before: () => 0 }
 
 export class Order {
   size = 0
+  bytes = 0
   readonly #sortChunk: SortChunk
   /** Parallel to the capture's chunks, as far as they have been sorted; with the number of their first row. */
   readonly #runs: Run[] = []
@@ -35,7 +36,9 @@ export class Order {
 
   /** The oldest chunk has left. */
   shift(): void {
-    this.size -= this.#runs.shift()?.rows.length ?? 0
+    const run = this.#runs.shift()
+    this.size -= run?.rows.length ?? 0
+    this.bytes -= run?.bytes ?? 0
     this.#firsts.shift()
   }
 
@@ -43,6 +46,7 @@ export class Order {
   set(place: number, chunk: Chunk, rows: Uint16Array): void {
     const run = rows.length === 0 ? EMPTY : this.#sortChunk(chunk, rows)
     this.size += run.rows.length - (this.#runs[place]?.rows.length ?? 0)
+    this.bytes += run.bytes - (this.#runs[place]?.bytes ?? 0)
     this.#runs[place] = run
     this.#firsts[place] = chunk.first
   }

@@ -5,6 +5,9 @@ import { BLOCK_ROWS, BLOCK_SHIFT, CHUNK_ROWS, type Chunk } from './chunk.ts'
 const BLOCKS = CHUNK_ROWS / BLOCK_ROWS
 const BLOCK_WORDS = BLOCK_ROWS / 32
 
+/** Of a Passed. */
+export const PASSED_BYTES = CHUNK_ROWS / 8 + 2 * BLOCKS
+
 export class Passed {
   /** Changes up to this stamp are in. */
   seen = 0

@@ -12,6 +12,10 @@ interface Name {
   name: number
 }
 
+/** Estimate of what an entry takes. */
+const NAME_BYTES = 80
+/** Ids of which it is remembered that they were asked for. */
+const MOST_REPORTED = 65536
 const CACHE_SLOTS = 4096
 const SLOT_WORDS = 4
 
@@ -19,6 +23,9 @@ export class ProcessNames {
   readonly names: StringDictionary
   /** Oldest first. */
   readonly #known = new Map<number, Name[]>()
+  /** Ids that have had several. */
+  readonly #reused = new Set<number>()
+  readonly #memory: Memory
   readonly #unknown = new Set<number>()
   readonly #reported = new Set<number>()
   // The newest name of recently seen ids: a Map look-up per record would be felt. Slots of 16 bytes: id, name + 1 (0 =
@@ -28,6 +35,7 @@ export class ProcessNames {
 
   constructor(maxBytes: number, memory: Memory, part: number) {
     this.names = new StringDictionary(maxBytes)
+    this.#memory = memory
     this.#cache = memory.put(part, (CACHE_SLOTS * SLOT_WORDS) << 2)
     this.#cachedSince = new Float64Array(this.#cache.buffer)
   }
@@ -38,8 +46,10 @@ export class ProcessNames {
     if (code === 0) return false
     this.#cache[cacheSlot(processId) + 1] = 0
     this.#unknown.delete(processId)
+    this.#reported.delete(processId)
     const known = this.#known.get(processId)
     if (!known) {
+      this.#memory.add(NAME_BYTES)
       this.#known.set(processId, [{ since: created ? at : Number.NEGATIVE_INFINITY, name: code }])
       return true
     }
@@ -47,7 +57,22 @@ export class ProcessNames {
     const place = after < 0 ? known.length : after
     if (known[place - 1]?.name === code && !created) return false
     known.splice(place, 0, { since: at, name: code })
+    this.#memory.add(NAME_BYTES)
+    this.#reused.add(processId)
     return true
+  }
+
+  /** No row that is left arrived before: what had been replaced by then is forgotten. */
+  forgetBefore(arrival: number): void {
+    for (const processId of this.#reused) {
+      const known = this.#known.get(processId) ?? []
+      const replaced = known.findLastIndex((entry) => entry.since <= arrival)
+      if (replaced > 0) {
+        known.splice(0, replaced)
+        this.#memory.add(-replaced * NAME_BYTES)
+      }
+      if (known.length < 2) this.#reused.delete(processId)
+    }
   }
 
   /** The number of the name that an id had at a time; 0 = not known, which is remembered for `takeUnknown`. */
@@ -58,7 +83,8 @@ export class ProcessNames {
       return cached - 1
     const known = this.#known.get(processId)
     const entry = known?.findLast((candidate) => candidate.since <= at)
-    if (!known && !this.#reported.has(processId)) this.#unknown.add(processId)
+    const isNew = !known && !this.#reported.has(processId)
+    if (isNew && this.#unknown.size < MOST_REPORTED) this.#unknown.add(processId)
     // What `learn` says about the id from now on goes past the cache.
     if (entry === known?.at(-1)) {
       this.#cache[slot] = processId
@@ -72,9 +98,10 @@ export class ProcessNames {
     return this.names.values[this.at(processId, at)]
   }
 
-  /** Ids seen without a name; each is given out once. */
+  /** Ids seen without a name; each is given out once, or again after very many others. */
   takeUnknown(): number[] {
     const ids = [...this.#unknown]
+    if (this.#reported.size + ids.length > MOST_REPORTED) this.#reported.clear()
     for (const id of ids) this.#reported.add(id)
     this.#unknown.clear()
     return ids

@@ -14,6 +14,8 @@ export type Key = number | bigint | string | null
 export interface Run {
   /** Within the chunk. */
   readonly rows: Uint16Array
+  /** Of memory. */
+  readonly bytes: number
   /** Of the row at a place in the run. */
   key(at: number): Key
   /** How many rows come before `key`, or equal it where `orEqual`; known to be between `low` and `high`. */
@@ -56,6 +58,10 @@ class NumberRun implements Run {
     readonly direction: 1 | -1,
   ) {}
 
+  get bytes(): number {
+    return this.rows.byteLength + this.distances.byteLength
+  }
+
   key(at: number): number | null {
     const distance = this.distances[at]
     return distance === ABSENT ? null : this.base + this.direction * distance
@@ -84,6 +90,10 @@ class WideNumberRun implements Run {
     readonly values: Float64Array,
     readonly descending: boolean,
   ) {}
+
+  get bytes(): number {
+    return this.rows.byteLength + this.values.byteLength
+  }
 
   key(at: number): number | null {
     const value = this.values[at]
@@ -167,6 +177,9 @@ function wideRun(rows: Uint16Array, descending: boolean): Run {
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------
 
+/** Estimate of what one takes. */
+const VALUE_BYTES = 32
+
 /** Keys: the distinct values in order, and where the rows of each begin. */
 class EntryRun implements Run {
   /** What was asked last, and how many values come before it: a cut asks for the same again and again. */
@@ -180,6 +193,10 @@ class EntryRun implements Run {
     readonly values: readonly Key[],
     readonly descending: boolean,
   ) {}
+
+  get bytes(): number {
+    return this.rows.byteLength + this.starts.byteLength + VALUE_BYTES * this.values.length
+  }
 
   key(at: number): Key {
     const { starts } = this

@@ -22,8 +22,9 @@ import { fieldNamed, rowFlags } from './fields.ts'
 import { compileFilter } from './filter/compile.ts'
 import { FilterError } from './filter/error.ts'
 import { evaluate, type Filter } from './filter/filter.ts'
+import { Memory } from './memory.ts'
 import { Order } from './order.ts'
-import { Passed } from './passed.ts'
+import { PASSED_BYTES, Passed } from './passed.ts'
 
 export class View {
   readonly #filter: Filter
@@ -34,6 +35,8 @@ export class View {
   #before = new Float64Array(1)
   readonly #rows = new Uint16Array(CHUNK_ROWS)
   readonly #isWhole: boolean
+  /** Counts against the capture's budget. */
+  readonly #memory: Memory
   #seenStamp = 0
   #firstRow = 0
   #endRow = 0
@@ -47,6 +50,7 @@ export class View {
     readonly filter: string,
     readonly sort: Sort | null,
   ) {
+    this.#memory = new Memory(capture.memory.account)
     this.#filter = compileFilter(filter, capture)
     this.#order = sort ? orderBy(sort, capture) : null
     this.#isWhole = filter.trim() === '' && !sort
@@ -56,6 +60,11 @@ export class View {
   get shown(): number {
     if (this.#isWhole) return this.#endRow - this.#firstRow
     return this.#order ? this.#order.size : this.#before[this.#passed.length]
+  }
+
+  /** Nobody looks at it any more: its memory is not counted. */
+  close(): void {
+    this.#memory.leave()
   }
 
   /** Whether `advance` had nothing left to do. */
@@ -112,6 +121,8 @@ export class View {
     this.#before = new Float64Array(this.#passed.length + 1)
     for (let i = 0; i < this.#passed.length; i++)
       this.#before[i + 1] = this.#before[i] + this.#passed[i].count
+    const bytes = this.#passed.length * PASSED_BYTES + (this.#order?.bytes ?? 0)
+    this.#memory.add(bytes - this.#memory.bytes)
     return true
   }
 

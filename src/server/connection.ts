@@ -103,6 +103,8 @@ class Connection {
   #leave(): void {
     clearInterval(this.#timer)
     this.#unsubscribe()
+    this.#view.close()
+    this.#next?.close()
   }
 
   /** For what the clock and the capture call: where it throws, this connection ends, and nothing else. */
@@ -209,7 +211,9 @@ class Connection {
   #query(filter: string, sort: Sort | null): void {
     const isOf = (view: View) => view.filter === filter && JSON.stringify(view.sort) === JSON.stringify(sort)
     if (isOf(this.#next ?? this.#view)) return
-    this.#next = isOf(this.#view) ? null : this.#capture.view(filter, sort)
+    const next = isOf(this.#view) ? null : this.#capture.view(filter, sort)
+    this.#next?.close()
+    this.#next = next
     this.#nextSince = performance.now()
     this.#settled = false
   }
@@ -224,6 +228,7 @@ class Connection {
     const end = performance.now() + TURN_MS
     const changed = view.advance(() => performance.now() < end)
     if (this.#next && this.#isReady(this.#next)) {
+      this.#view.close()
       this.#view = this.#next
       this.#next = null
     }
@@ -281,6 +286,8 @@ class Connection {
   #followCapture(): void {
     if (this.#capture === this.#subject.capture) return
     this.#capture = this.#subject.capture
+    this.#view.close()
+    this.#next?.close()
     this.#view = this.#capture.view(this.#asked.filter, this.#asked.sort)
     this.#next = null
     this.#settled = false
@@ -349,7 +356,7 @@ class Connection {
       names: {
         drivers: newDrivers,
         processes: [...newProcesses].map((index) => [index, processNames[index]]),
-        details: [...newDetails].map((index) => [index, details[index]]),
+        details: [...newDetails].map((index) => [index, details.get(index) ?? '']),
       },
     })
   }

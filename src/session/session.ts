@@ -22,7 +22,7 @@ import {
 import type { AddedDriver, Counters } from '../protocol/control.ts'
 import type { DriverId, Ticks } from '../protocol/ids.ts'
 import { HookState, KernelKind, LATENCY_BUCKETS, ProcessEvent } from '../protocol/layout.ts'
-import { encodeDriverHooked, encodeProcess, noLosses } from '../protocol/records.ts'
+import { encodeDriverHooked, encodeProcess, noLosses, RecordError } from '../protocol/records.ts'
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver, DriverRefusal } from './driver.ts'
 import { checkBudget, defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
@@ -399,7 +399,11 @@ export class Session implements Subject {
       this.#capture.ingest(batch)
     } catch (error) {
       if (this.#phase === 'running') {
-        this.#giveUp(`The driver's records cannot be understood: ${(error as Error).message}`)
+        const what =
+          error instanceof RecordError
+            ? "The driver's records cannot be understood"
+            : 'No more records can be taken in'
+        this.#giveUp(`${what}: ${(error as Error).message}`)
       }
       return
     }

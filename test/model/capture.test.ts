@@ -2,7 +2,7 @@
 // says exactly what is known of it.
 
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { fromBase64 } from '../../src/formats/hex.ts'
 import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import type { RowId, Ticks } from '../../src/protocol/ids.ts'
@@ -244,7 +244,7 @@ describe('names', () => {
     const name = '\\Device\\Afd\\Endpoint'
     capture.ingest(start({ id: 1, major: 0, flags: RequestFlags.PayloadIsName, payload: utf16(name) }))
     expect(capture.request(row(0))?.value('detail')).toBe(name)
-    expect(capture.details).toContain(name)
+    expect([...capture.details.values()]).toEqual(['', name])
     expect(capture.detail(row(0))?.input.isName).toBe(true)
   })
 
@@ -270,6 +270,67 @@ describe('names', () => {
     const names = [0, 1, 2, 3, 4].map((number) => capture.request(row(number))?.value('process'))
     expect(names).toEqual(['first.exe', 'first.exe', 'first.exe', 'second.exe', 'first.exe'])
     expect(capture.unknownProcesses()).toEqual([])
+  })
+
+  test('file names leave with the last rows that have them, so that new ones always have room', () => {
+    const budget = 16 << 20
+    const capture = emptyCapture(budget)
+    const nameOf = (id: number) => (id % 10 === 0 ? '\\always' : `\\file ${id}`)
+    const flags = RequestFlags.PayloadIsName | RequestFlags.Uncaptured
+    const create = (id: number) => start({ id, major: 0, flags, payload: utf16(nameOf(id)) })
+    const rows = 4 * CHUNK_ROWS
+    for (let first = 0; first < rows; first += 4096) {
+      capture.ingest(concat(numbers(first, 4096).map(create)))
+      expect(capture.storeBytes).toBeLessThanOrEqual(budget)
+    }
+    expect(capture.evictedRows).toBeGreaterThan(CHUNK_ROWS)
+    expect(capture.details.size).toBeLessThan(capture.rowCount + 2)
+    const seen = Array.from(capture.requests(''), (request) => request.value('detail'))
+    expect(seen).toEqual(numbers(capture.firstRow, capture.rowCount).map(nameOf))
+    capture.clear()
+    expect([...capture.details.values()]).toEqual([''])
+    capture.ingest(create(7))
+    expect([...capture.details.values()]).toEqual(['', nameOf(7)])
+  })
+
+  test('an export that is under way has the names of rows that leave meanwhile', () => {
+    const capture = emptyCapture()
+    capture.ingest(start({ id: 1, major: 0, flags: RequestFlags.PayloadIsName, payload: utf16('\\file') }))
+    capture.ingest(startsAt(numbers(2, CHUNK_ROWS)))
+    for (const request of capture.requests('detail contains "file"')) {
+      capture.budgetBytes = 0
+      expect(capture.firstRow).toBe(CHUNK_ROWS)
+      expect(request.value('detail')).toBe('\\file')
+    }
+    expect([...capture.details.values()]).toEqual([''])
+  })
+
+  test('a process id’s names are forgotten when the rows of their time have left', () => {
+    const capture = emptyCapture(6 << 20)
+    capture.ingest(process(ProcessEvent.Created, 8, 'first.exe', 0))
+    const nameAt = (at: number) => `${Math.floor(at / 64) % 7}.exe`
+    const before = capture.memory.bytes
+    for (let at = 0; at < 5 * CHUNK_ROWS; at += 64) {
+      const named = process(ProcessEvent.Created, 8, nameAt(at), at)
+      capture.ingest(concat([named, startsAt(numbers(at, 64), { pid: 8, flags: RequestFlags.Uncaptured })]))
+    }
+    expect(capture.evictedRows).toBeGreaterThan(CHUNK_ROWS)
+    const seen = Array.from(capture.requests(''), (request) => request.value('process'))
+    expect(seen).toEqual(numbers(capture.firstRow, capture.rowCount).map(nameAt))
+    // 80 bytes for each of those that are in use; functions and their sums are 7 KB.
+    expect(capture.memory.bytes - before).toBeLessThan(80 * (capture.rowCount / 64 + 1) + 10_000)
+  })
+
+  test('one for which there is no room says so', () => {
+    const capture = emptyCapture(4096)
+    const list = [1, 2, 3, 4].map((id) => ({
+      processId: 4 * id,
+      parentProcessId: 0,
+      name: `${String(id).repeat(60)}.exe`,
+    }))
+    capture.learnProcesses(list, 0 as Ticks)
+    const [first, , third, last] = list.map(({ processId }) => capture.processes.nameAt(processId, 5))
+    expect([first, third, last]).toEqual([list[0].name, '(no room for the name)', '(no room for the name)'])
   })
 
   test('a process that was created while we looked had no name before', () => {
@@ -303,6 +364,54 @@ describe('memory', () => {
     }
     expect(capture.rowCount).toBe(7)
     expect(rows).toEqual(numbers(0, 2 * CHUNK_ROWS + 7).filter((row) => row !== 5))
+  })
+
+  test('what views take is counted while they are open', () => {
+    const capture = emptyCapture()
+    capture.ingest(startsAt(numbers(0, CHUNK_ROWS + 9)))
+    const before = capture.storeBytes
+    const [filtered, ordered] = [null, { field: 'time', descending: true }].map((sort) => {
+      const view = capture.view('tid != 5', sort)
+      view.advance(() => true)
+      return view
+    })
+    // A bit per row of two chunks; another, and for each row its number and a key.
+    expect(capture.storeBytes - before).toBe(4 * (CHUNK_ROWS / 8 + 64) + 6 * ordered.shown)
+    ordered.close()
+    filtered.close()
+    expect(capture.storeBytes).toBe(before)
+  })
+
+  test('where the machine has less than the budget says, the oldest rows make room', () => {
+    const capture = emptyCapture()
+    capture.ingest(startsAt(numbers(0, 3 * CHUNK_ROWS)))
+    let failures = 2
+    const Real = SharedArrayBuffer
+    vi.stubGlobal(
+      'SharedArrayBuffer',
+      class {
+        constructor(bytes: number) {
+          if (failures-- > 0) throw new RangeError('Array buffer allocation failed')
+          // biome-ignore lint/correctness/noConstructorReturn: a real one, once there is room
+          return new Real(bytes)
+        }
+      },
+    )
+    try {
+      capture.ingest(startsAt(numbers(3 * CHUNK_ROWS, 5)))
+      expect([capture.firstRow, capture.endRow]).toEqual([2 * CHUNK_ROWS, 3 * CHUNK_ROWS + 5])
+      expect(capture.storeBytes).toBeLessThanOrEqual(capture.budgetBytes)
+      expect(capture.budgetBytes).toBeLessThan(16 << 20)
+      // With nothing to give back it is an error, and no row that is not there is counted.
+      capture.clear()
+      failures = 1
+      expect(() => capture.ingest(startsAt([1_000_001]))).toThrow(RangeError)
+      expect(capture.rowCount).toBe(0)
+      capture.ingest(startsAt([1_000_002]))
+      expect(capture.detail(capture.firstRow)?.requestId).toBe(1_000_002)
+    } finally {
+      vi.unstubAllGlobals()
+    }
   })
 
   test('stays within the budget; the oldest rows leave, the rest keep their numbers', () => {

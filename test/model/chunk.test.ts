@@ -2,8 +2,9 @@
 // extremes that let a query pass it over.
 
 import { describe, expect, test } from 'vitest'
-import type { Capture } from '../../src/model/capture.ts'
+import { Capture } from '../../src/model/capture.ts'
 import { CHUNK_ROWS, ChunkState } from '../../src/model/chunk.ts'
+import { type Loops, portableLoops } from '../../src/model/loops.ts'
 import type { RowId } from '../../src/protocol/ids.ts'
 import { RecordHeader, RequestEnd, RequestStart } from '../../src/protocol/layout.ts'
 import { emptyCapture } from '../support/captures.ts'
@@ -75,6 +76,59 @@ test('a full chunk takes at most 36 bytes a row, and late ends are still told ap
   expect([value(capture, 7, 'status'), value(capture, 6, 'status')]).toEqual([0xc0000120, 0])
   expect(chunk.memory.bytes / CHUNK_ROWS).toBeLessThan(36)
   expect(capture.chunks.reduce((sum, each) => sum + each.memory.bytes, 0)).toBeLessThan(capture.storeBytes)
+})
+
+test('arrivals are exact however far apart they are', () => {
+  const capture = emptyCapture()
+  const times = [7, 2 ** 47 + 1, 2 ** 50, 2 ** 53 - 2 ** 32, 3]
+  capture.ingest(concat(times.map((at, id) => start({ id, at }))))
+  expect(times.map((_, row) => value(capture, row, 'time'))).toEqual(times)
+})
+
+describe('a filter looks at no row of a chunk that is decided as a whole:', () => {
+  let looks = 0
+  const counted: Loops = {
+    codes: (...scanned) => {
+      looks += scanned[2]
+      portableLoops.codes(...scanned)
+    },
+    ranges: (...scanned) => {
+      looks += scanned[2]
+      portableLoops.ranges(...scanned)
+    },
+    sort: portableLoops.sort,
+  }
+  const capture = new Capture({
+    ...emptyCapture().options,
+    native: { loops: counted, ingest: (_, at) => at },
+  })
+  const one = CHUNK_ROWS
+  // Four chunks; a second, a process and a latency for each.
+  for (let chunk = 0; chunk < 4; chunk++) {
+    const ids = numbers(chunk * 10_000_000, CHUNK_ROWS)
+    capture.ingest(startsAt(ids, { pid: 4 * chunk }))
+    capture.ingest(endsAt(ids, 1000 * (chunk + 1)))
+  }
+
+  test.each([
+    ['latency > 1s', 0, 0],
+    ['latency >= 400us', one, one],
+    ['latency < 150us', one, one],
+    ['time < "2026-11-22T13:58:21"', one, 0],
+    ['time < "2000-01-01T00:00:00"', 0, 0],
+    ['row < 100', 100, 0],
+    ['pid == 8', one, 0],
+    ['pid == 5', 0, 0],
+    ['pid == 5 && information == 0', 0, 0],
+    ['pid == 8 && latency == 300us', one, one],
+    ['error', 0, 0],
+    ['irp == 0', 4 * one, 0],
+  ])('%s', (filter, shown, expected) => {
+    looks = 0
+    const view = capture.view(filter, null)
+    view.advance(() => true)
+    expect([filter, view.shown, looks]).toEqual([filter, shown, expected])
+  })
 })
 
 test('extremes of arrival and latency are those of the rows', () => {

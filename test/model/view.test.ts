@@ -279,7 +279,7 @@ test('a window is laid out as wire.ts draws it', () => {
   expect(u32(at + 76)).toBe(RowState.Done)
   const next = at + ROW_BYTES
   expect(data.getFloat64(next + 16, true)).toBeNaN()
-  expect(capture.details[u32(next + 68)]).toBe('\\f')
+  expect(capture.details.get(u32(next + 68))).toBe('\\f')
   expect(u32(next + 76)).toBe(RowState.InFlight)
   // Outside of what there is, a window is empty and says so.
   expect(new DataView(view.writeWindow(5, 10).buffer).getUint32(4, true)).toBe(0)
