@@ -3,6 +3,16 @@
 
 namespace drivermon {
 
+namespace {
+
+// Section. A record that found no room is one of its function's drops.
+LossReason Counted(FunctionCell& cell, LossReason loss) {
+    if (loss != kNotLost) cell.Count(kDrops);
+    return loss;
+}
+
+}  // namespace
+
 NTSTATUS Capture::Initialize(const Platform& platform) {
     filter.Initialize();
     return recorder.Initialize(platform);
@@ -96,8 +106,8 @@ Context* Capture::Admit(Shard& shard, Watch* watch, const Verdict& verdict, uint
     return context;
 }
 
-void Capture::RecordStart(Section& section, Context* context, const Verdict& verdict, RequestStart* start,
-                          const Payload& payload) {
+void Capture::RecordStart(Section& section, FunctionCell& cell, Context* context, const Verdict& verdict,
+                          RequestStart* start, const Payload& payload) {
     Shard& shard = section.shard();
     if (verdict.fate == Fate::kFiltered) shard.totals.filteredStarts.AddByOwner(1);
     if (verdict.fate == Fate::kSampledOut) shard.totals.sampledOut.AddByOwner(1);
@@ -121,18 +131,18 @@ void Capture::RecordStart(Section& section, Context* context, const Verdict& ver
         }
     }
     payload.loss().Count(shard, Offered::kStart);
-    LossReason loss = recorder.Write(shard, &start->header, sizeof(*start), payload.pieces(), payload.pieceCount(),
-                                     section.irql(), Offered::kStart);
+    LossReason loss = Counted(cell, recorder.Write(shard, &start->header, sizeof(*start), payload.pieces(),
+                                                   payload.pieceCount(), section.irql(), Offered::kStart));
     if (context != nullptr) context->startLoss = loss;
 }
 
 // The start that was held, at last: with its own time, but in the ring of the processor where the request has ended.
-LossReason Capture::RecordHeld(Shard& shard, const HeldStart& held) {
+LossReason Capture::RecordHeld(Shard& shard, FunctionCell& cell, const HeldStart& held) {
     RequestStart start = held.start;
     Bytes input = {held.input != nullptr ? held.input->bytes : nullptr, start.payloadLength};
     held.loss.Count(shard, Offered::kStart);
-    return recorder.Write(shard, &start.header, sizeof(start), &input, start.payloadLength != 0 ? 1 : 0, held.irql,
-                          Offered::kStart);
+    return Counted(cell, recorder.Write(shard, &start.header, sizeof(start), &input, start.payloadLength != 0 ? 1 : 0,
+                                        held.irql, Offered::kStart));
 }
 
 void Capture::RecordEnd(Section& section, Context& context, const Ending& ending, const Payload& payload) {
@@ -167,7 +177,7 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     if (held != nullptr) {
         bool passes = context.verdict.Passes(ending.status, latency);
         if (passes) {
-            startLoss = RecordHeld(shard, *held);
+            startLoss = RecordHeld(shard, cell, *held);
         } else {
             shard.totals.filteredStarts.AddByOwner(1);
             if (fellThrough) shard.totals.filteredFellThrough.AddByOwner(1);
@@ -194,8 +204,8 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     record.payloadLength = payload.length();
     record.payloadTotal = payload.total();
     payload.loss().Count(shard, Offered::kEnd);
-    recorder.Write(shard, &record.header, sizeof(record), payload.pieces(), payload.pieceCount(), section.irql(),
-                   Offered::kEnd);
+    Counted(cell, recorder.Write(shard, &record.header, sizeof(record), payload.pieces(), payload.pieceCount(),
+                                 section.irql(), Offered::kEnd));
 }
 
 }  // namespace drivermon

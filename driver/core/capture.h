@@ -42,9 +42,9 @@ class Capture {
     Context* Admit(Shard& shard, Watch* watch, const Verdict& verdict, uint8_t function, uint32_t bytesIn, IRP* irp,
                    RequestStart* start);
     // The same section, before the context (which may be null) is armed. Writes the start, holds it back, or counts why
-    // it is not recorded.
-    void RecordStart(Section& section, Context* context, const Verdict& verdict, RequestStart* start,
-                     const Payload& payload);
+    // it is not recorded. `cell`: the function's, on this processor.
+    void RecordStart(Section& section, FunctionCell& cell, Context* context, const Verdict& verdict,
+                     RequestStart* start, const Payload& payload);
 
     // How a request ended, as far as a hook could see.
     struct Ending {
@@ -70,7 +70,7 @@ class Capture {
     FallThroughs fallThroughs;
 
  private:
-    LossReason RecordHeld(Shard& shard, const HeldStart& held);
+    LossReason RecordHeld(Shard& shard, FunctionCell& cell, const HeldStart& held);
 
     HeldStarts heldStarts_;
     Atomic<uint32_t> recording_ = {};

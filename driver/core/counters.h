@@ -1,7 +1,7 @@
 // counters.h: what the charts are made of: exact totals per driver, function and processor.
 //
-// They know nothing of records: a full ring, a filter or a slow client changes no number here. Each cell has one
-// writer at a time (its processor's section); a reader adds the processors up while they run.
+// They know nothing of records: a full ring, a filter or a slow client changes no number here but that of the drops.
+// Each cell has one writer at a time (its processor's section); a reader adds the processors up while they run.
 #pragma once
 
 #include "atomic.h"
@@ -22,6 +22,7 @@ enum Total : uint32_t {
     kFellThrough,
     kBytesIn,
     kBytesOut,
+    kDrops,
     kLatency,
     kTotalCount = kLatency + kLatencyBuckets,
 };

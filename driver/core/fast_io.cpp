@@ -81,7 +81,7 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     if (watch == nullptr || !capture->recording()) return 0;
     Shard& shard = section.shard();
     Context* context = capture->Admit(shard, watch, verdict, function, call.inputLength, nullptr, &start);
-    capture->RecordStart(section, context, verdict, &start, payload);
+    capture->RecordStart(section, watch->cells[shard.index].function[function], context, verdict, &start, payload);
     uint64_t handle = 0;
     if (context != nullptr) {
         context->routine = nullptr;

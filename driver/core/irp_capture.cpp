@@ -269,7 +269,7 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     Shard& shard = section.shard();
     Context* context = capture.Admit(shard, watch, verdict, arrival.major,
                                      arrival.transfersBytes ? start.inputLength : 0, irp, &start);
-    capture.RecordStart(section, context, verdict, &start, payload);
+    capture.RecordStart(section, watch->cells[shard.index].function[arrival.major], context, verdict, &start, payload);
     uint64_t handle = 0;
     if (context != nullptr) {
         IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);

@@ -180,7 +180,7 @@ static_assert(sizeof(RemoveDriverReply) == 8, "ABI");
 constexpr uint32_t kMinDataBytes = 128 * 1024;
 static_assert(kMinDataBytes >= kMaxRecordSize, "every record must fit into a client's buffer");
 
-// GetCounters: exact totals since Start, independent of records. No input.
+// GetCounters: exact totals since Start, independent of records but for `drops`. No input.
 //   CountersReply, then `entries` × FunctionCounters, only functions that saw a request.
 // If not all entries fit, as many as fit are written and `entries` < `entriesTotal`.
 constexpr uint32_t kLatencyBuckets = 40;  // bucket b: floor(log2(ticks)) + 1 == b; bucket 0: 0 ticks; the last is open
@@ -200,9 +200,10 @@ struct FunctionCounters {
     uint64_t fellThrough;                 //  72 fast I/O that returned FALSE; counted in completions
     uint64_t bytesIn;                     //  80 bytes offered
     uint64_t bytesOut;                    //  88 Information of successful READ, IOCTL, FSCTL
-    uint64_t latency[kLatencyBuckets];    //  96 completions by latency
+    uint64_t drops;                       //  96 records of its starts and ends that found no room
+    uint64_t latency[kLatencyBuckets];    // 104 completions by latency
 };
-static_assert(sizeof(FunctionCounters) == 96 + 8 * kLatencyBuckets, "ABI");
+static_assert(sizeof(FunctionCounters) == 104 + 8 * kLatencyBuckets, "ABI");
 
 struct CountersReply {
     uint64_t timestamp;                   //   0 QPC ticks

@@ -110,6 +110,7 @@
     F(FunctionCounters, fellThrough)                \
     F(FunctionCounters, bytesIn)                    \
     F(FunctionCounters, bytesOut)                   \
+    F(FunctionCounters, drops)                      \
     F(FunctionCounters, latency)                    \
     S(CountersReply)                                \
     F(CountersReply, timestamp)                     \

@@ -256,6 +256,8 @@ export interface FunctionCount {
   fellThrough: number
   bytesIn: number
   bytesOut: number
+  /** Records of its starts and ends that found no room. */
+  drops: number
   /** Completions per bucket: bucket b holds latencies of floor(log2(ticks)) + 1 == b. */
   latency: number[]
 }
@@ -341,6 +343,7 @@ function decodeFunction(view: DataView, at: number): FunctionCount {
     fellThrough: wide(view, at + FunctionCounters.fellThrough),
     bytesIn: wide(view, at + FunctionCounters.bytesIn),
     bytesOut: wide(view, at + FunctionCounters.bytesOut),
+    drops: wide(view, at + FunctionCounters.drops),
     latency: series(view, at + FunctionCounters.latency, LATENCY_BUCKETS),
   }
 }

@@ -40,6 +40,10 @@ struct Sums {
 
 constexpr UCHAR kMajors[] = {IRP_MJ_READ, IRP_MJ_WRITE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_PNP};
 
+uint32_t FunctionOf(uint32_t flags, uint8_t major) {
+    return flags & kRequestFastIo ? kMajorFunctionCount + major : uint32_t{major};
+}
+
 // The latencies that the records of one function tell.
 using Histogram = std::array<uint64_t, kLatencyBuckets>;
 std::map<uint32_t, Histogram> HistogramsOf(const Captured& captured) {
@@ -47,9 +51,8 @@ std::map<uint32_t, Histogram> HistogramsOf(const Captured& captured) {
     for (const auto& [id, request] : captured.requests) {
         if (!request.end) continue;
         const RequestEnd& end = *request.end;
-        const uint32_t function = end.flags & kRequestFastIo ? kMajorFunctionCount + end.major : uint32_t{end.major};
         const auto bucket = static_cast<size_t>(std::bit_width(end.header.timestamp - end.arrivalTimestamp));
-        result[function][std::min<size_t>(bucket, kLatencyBuckets - 1)]++;
+        result[FunctionOf(end.flags, end.major)][std::min<size_t>(bucket, kLatencyBuckets - 1)]++;
     }
     return result;
 }
@@ -186,6 +189,18 @@ TEST_CASE("a known multiset through a tiny ring: most records drop, and the coun
     CHECK(reply.offered == reply.written + reply.dropsStart[kLossRingFull] + reply.dropsEnd[kLossRingFull] +
                                reply.dropsOther);
     CHECK(starts + ends < kRequests / 20);
+    // What is missing is told of each function, and adds up to what was dropped.
+    std::map<uint32_t, uint64_t> records;
+    for (const auto& [id, request] : outcome.captured.requests) {
+        if (request.start) records[FunctionOf(request.start->flags, request.start->major)]++;
+        if (request.end) records[FunctionOf(request.end->flags, request.end->major)]++;
+    }
+    for (const FunctionCounters& counted : outcome.totals.functions) {
+        CAPTURE(counted.function);
+        CHECK(counted.drops == counted.arrivals + counted.completions - records[counted.function]);
+    }
+    CHECK(outcome.totals.Sum(&FunctionCounters::drops) ==
+          reply.dropsStart[kLossRingFull] + reply.dropsEnd[kLossRingFull]);
     // Of the records that are there each is in its bucket.
     for (const FunctionCounters& counted : outcome.totals.functions) {
         const Histogram told = HistogramsOf(outcome.captured)[counted.function];

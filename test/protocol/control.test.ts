@@ -154,7 +154,7 @@ describe('replies', () => {
   })
 
   test('GetCounters', () => {
-    const reply = bytes(248 + 416, (view) => {
+    const reply = bytes(248 + 424, (view) => {
       for (const [index, at] of [0, 8, 16, 24, 32].entries()) view.setBigUint64(at, BigInt(index + 1), true)
       view.setBigUint64(40, 11n, true) // starts, ring full
       view.setBigUint64(72, 12n, true) // starts, completion quota
@@ -169,8 +169,8 @@ describe('replies', () => {
         view.setBigUint64(at, BigInt(index + 21), true)
       view.setUint32(248, 3, true)
       view.setUint32(252, 37, true)
-      for (let i = 0; i < 11; i++) view.setBigUint64(256 + 8 * i, BigInt(100 + i), true)
-      view.setBigUint64(248 + 96 + 8 * 39, 2n ** 52n, true)
+      for (let i = 0; i < 12; i++) view.setBigUint64(256 + 8 * i, BigInt(100 + i), true)
+      view.setBigUint64(248 + 104 + 8 * 39, 2n ** 52n, true)
     })
     const counters = decodeCounters(reply)
     expect(counters).toMatchObject({ at: 1, epoch: 2, offered: 3, written: 4, bytesWritten: 5 })
@@ -198,6 +198,7 @@ describe('replies', () => {
       fellThrough: 108,
       bytesIn: 109,
       bytesOut: 110,
+      drops: 111,
     })
     expect(counters.functions[0].latency[39]).toBe(2 ** 52)
   })
