@@ -4,6 +4,7 @@
 // (METHOD_BUFFERED uses one buffer for both), names and ids are looked up, never dereferenced.
 #include "control.h"
 
+#include "mdl.h"
 #include "protocol/layout.h"
 
 namespace drivermon {

@@ -2,6 +2,7 @@
 #include "payload.h"
 
 #include "guarded_copy.h"
+#include "mdl.h"
 
 namespace drivermon {
 

@@ -85,12 +85,6 @@ class Payload {
     Bytes pieces_[2];
 };
 
-// The system address of an MDL's bytes, mapping them if need be; null when it cannot. <= DISPATCH_LEVEL. No-execute
-// suits whoever inherits the mapping; no-write would not.
-inline void* MdlAddress(MDL* mdl) {
-    return MmGetSystemAddressForMdlSafe(mdl, static_cast<MM_PAGE_PRIORITY>(NormalPagePriority | MdlMappingNoExecute));
-}
-
 // Bytes that an MDL lets us read without harm; 0 if we must not touch it.
 uint32_t ReadableMdlBytes(const MDL* mdl);
 

@@ -145,5 +145,9 @@ void ExReleaseFastMutex(PFAST_MUTEX mutex) {
 }
 
 // Special kernel APCs are what these keep out; the simulator has none.
-void KeEnterCriticalRegion() {}
-void KeLeaveCriticalRegion() {}
+void KeEnterCriticalRegion() {
+    RequireIrql(APC_LEVEL, "KeEnterCriticalRegion");
+}
+void KeLeaveCriticalRegion() {
+    RequireIrql(APC_LEVEL, "KeLeaveCriticalRegion");
+}

@@ -173,6 +173,7 @@ std::unique_ptr<Machine> Machine::Boot(const MachineOptions& options) {
 
 // What core takes from __try on a real kernel.
 BOOLEAN DrivermonGuardedCopy(void* to, const void* from, SIZE_T bytes) {
+    drivermon::sim::RequireIrql(APC_LEVEL, "a copy of user memory");
     // What __try does not cover: a bad address above user space stops the machine, and a good one is told to a user.
     constexpr uint64_t kEndOfUserSpace = 0x7FFFFFFF0000;
     const auto first = reinterpret_cast<uint64_t>(from);

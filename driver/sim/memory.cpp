@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kNever = -1;
 std::atomic<int64_t> allocationsUntilFailure{kNever};
+std::atomic<ULONG> failedTag{0};
 
 // Counted per thread group, so that a hot path does not share a cache line with every other.
 struct alignas(64) Count {
@@ -45,6 +46,7 @@ static_assert(sizeof(PoolHeader) == 16);
 }  // namespace
 
 FailAllocation::FailAllocation(int64_t n) {
+    failedTag = 0;
     allocationsUntilFailure = n;
 }
 FailAllocation::~FailAllocation() {
@@ -54,9 +56,15 @@ bool FailAllocation::Happened() const {
     return allocationsUntilFailure == 0;
 }
 
-bool AllocationFails() {
+ULONG FailAllocation::Tag() const {
+    return failedTag;
+}
+
+bool AllocationFails(ULONG tag) {
     if (allocationsUntilFailure.load(std::memory_order_relaxed) <= 0) return false;
-    return allocationsUntilFailure.fetch_sub(1) == 1;
+    if (allocationsUntilFailure.fetch_sub(1) != 1) return false;
+    failedTag = tag;
+    return true;
 }
 
 void CountAllocation(int change) {
@@ -103,7 +111,9 @@ using namespace drivermon::sim;
 PVOID ExAllocatePoolWithTag(POOL_TYPE type, SIZE_T bytes, ULONG tag) {
     RequireIrql(type == PagedPool ? APC_LEVEL : DISPATCH_LEVEL, "ExAllocatePoolWithTag");
     if (bytes == 0) Violation("allocation of nothing", "tag %08x", tag);
-    if (AllocationFails()) return nullptr;
+    // Paged pool has its uses; but nobody here would see who touches it at DISPATCH_LEVEL.
+    if (type != NonPagedPoolNx) Violation("pool that is paged or executable", "type %d, tag %08x", type, tag);
+    if (AllocationFails(tag)) return nullptr;
     // A block of a page or more begins on a page.
     const size_t alignment = bytes >= PAGE_SIZE ? PAGE_SIZE : sizeof(PoolHeader);
     auto* block =
@@ -192,8 +202,11 @@ void MmUnlockPages(PMDL mdl) {
     mdl->MdlFlags &= ~(MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA | MDL_WRITE_OPERATION);
 }
 
-PVOID MmMapLockedPagesSpecifyCache(PMDL mdl, KPROCESSOR_MODE, MEMORY_CACHING_TYPE, PVOID, ULONG, ULONG) {
+PVOID MmMapLockedPagesSpecifyCache(PMDL mdl, KPROCESSOR_MODE, MEMORY_CACHING_TYPE, PVOID, ULONG, ULONG priority) {
     RequireIrql(DISPATCH_LEVEL, "MmMapLockedPagesSpecifyCache");
+    if (!(priority & MdlMappingNoExecute)) Violation("executable mapping", "of MDL %p", static_cast<void*>(mdl));
+    // Whoever asks for the address next gets this mapping, and may have to write through it.
+    if (priority & MdlMappingNoWrite) Violation("read-only mapping", "of MDL %p", static_cast<void*>(mdl));
     if (!(mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_PARTIAL))) {
         Violation("MDL not locked", "mapped %p", static_cast<void*>(mdl));
     }

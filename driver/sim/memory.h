@@ -18,10 +18,12 @@ class FailAllocation {
     FailAllocation(const FailAllocation&) = delete;
     FailAllocation& operator=(const FailAllocation&) = delete;
     bool Happened() const;
+    // Of the one that failed, if it was pool; else 0.
+    ULONG Tag() const;
 };
 
 // For every allocator of the kernel: true when this one has to fail.
-bool AllocationFails();
+bool AllocationFails(ULONG tag = 0);
 
 // Pool blocks, IRPs and MDLs that exist. Exact only while nothing runs.
 int64_t OutstandingAllocations();

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "processor.h"
 #include "verifier.h"
 
 namespace drivermon::sim {
@@ -83,9 +84,7 @@ POBJECT_TYPE* IoFileObjectType = &fileTypePointer;
 
 NTSTATUS ObReferenceObjectByName(PUNICODE_STRING name, ULONG, PACCESS_STATE, ACCESS_MASK, POBJECT_TYPE type,
                                  KPROCESSOR_MODE, PVOID, PVOID* object) {
-    if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
-        Violation("IRQL too high", "ObReferenceObjectByName at %u", KeGetCurrentIrql());
-    }
+    RequireIrql(PASSIVE_LEVEL, "ObReferenceObjectByName");
     NTSTATUS status;
     *object = ReferenceByName(ToString(name), type, &status);
     return status;

@@ -67,6 +67,7 @@ void Notify(PEPROCESS process, bool created) {
 // Adds a routine to a list, once, or takes it out.
 template <typename Routine>
 NTSTATUS SetRoutine(std::vector<Routine>& routines, Routine routine, BOOLEAN remove) {
+    RequireIrql(PASSIVE_LEVEL, "PsSetCreateProcessNotifyRoutine");
     std::lock_guard guard(notifyLock);
     auto found = std::find(routines.begin(), routines.end(), routine);
     if (remove ? found == routines.end() : found != routines.end()) return STATUS_INVALID_PARAMETER;
@@ -202,7 +203,7 @@ NTSTATUS SeLocateProcessImageName(PEPROCESS process, PUNICODE_STRING* name) {
     const std::u16string path = u"\\Device\\HarddiskVolume3\\Program Files\\" + process->name;
     const auto bytes = static_cast<USHORT>(path.size() * sizeof(char16_t));
     auto* string = static_cast<PUNICODE_STRING>(
-        ExAllocatePoolWithTag(PagedPool, sizeof(UNICODE_STRING) + bytes, 0x6e506553 /* SePn */));
+        ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(UNICODE_STRING) + bytes, 0x6e506553 /* SePn */));
     if (!string) return STATUS_INSUFFICIENT_RESOURCES;
     string->Length = string->MaximumLength = bytes;
     string->Buffer = reinterpret_cast<PWSTR>(string + 1);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "nt.h"
+#include "processor.h"
 #include "verifier.h"
 
 namespace {
@@ -72,5 +73,6 @@ void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, ULONG_PT
 
 // Routines that only newer kernels have are looked up by name; this kernel has what nt.h declares, and no more.
 PVOID MmGetSystemRoutineAddress(PUNICODE_STRING) {
+    drivermon::sim::RequireIrql(PASSIVE_LEVEL, "MmGetSystemRoutineAddress");
     return nullptr;
 }

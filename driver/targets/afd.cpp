@@ -6,6 +6,7 @@
 #include "afd.h"
 
 #include "afd_protocol.h"
+#include "core/mdl.h"
 #include "pend_queue.h"
 
 namespace drivermon::targets {
@@ -256,7 +257,7 @@ void Expire(PIRP irp) {
         case kAfdReceive:
         case kAfdReceiveDatagram:
             if (ending.information) {
-                PVOID to = MmGetSystemAddressForMdlSafe(irp->MdlAddress, NormalPagePriority);
+                PVOID to = MdlAddress(irp->MdlAddress);
                 if (!to) {
                     ending = {STATUS_INSUFFICIENT_RESOURCES, 0};
                     break;

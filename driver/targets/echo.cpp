@@ -1,6 +1,7 @@
 // echo.cpp: the echo driver; echo_protocol.h says what it does.
 #include "echo.h"
 
+#include "core/mdl.h"
 #include "echo_protocol.h"
 #include "pend_queue.h"
 
@@ -83,7 +84,7 @@ NTSTATUS Fail(PIRP irp, ULONG inputBytes) {
 
 // The second buffer of a direct request, or NULL where there is none (a length of 0 has no MDL).
 void* DirectBuffer(PIRP irp) {
-    return irp->MdlAddress ? MmGetSystemAddressForMdlSafe(irp->MdlAddress, NormalPagePriority) : nullptr;
+    return irp->MdlAddress ? MdlAddress(irp->MdlAddress) : nullptr;
 }
 
 NTSTATUS InDirect(PIRP irp, ULONG inputBytes, ULONG directBytes) {

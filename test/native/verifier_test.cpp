@@ -5,7 +5,9 @@
 #include <doctest/doctest.h>
 
 #include "capture_session.h"
+#include "core/guarded_copy.h"
 #include "scripted_driver.h"
+#include "sim/driver_loader.h"
 #include "sim/memory.h"
 
 namespace drivermon::test {
@@ -117,9 +119,91 @@ TEST_CASE("IRQL and locks must be as they were") {
         KeReleaseSpinLock(&lock, irql);
         CHECK(expected.Saw("spin lock not held"));
     }
+    SUBCASE("pool that is paged or executable") {
+        for (POOL_TYPE type : {NonPagedPool, PagedPool}) ExFreePoolWithTag(ExAllocatePoolWithTag(type, 8, 1), 1);
+        CHECK(expected.Rules() == std::vector<std::string>(2, "pool that is paged or executable"));
+    }
     SUBCASE("pool freed with another tag") {
         ExFreePoolWithTag(ExAllocatePoolWithTag(NonPagedPoolNx, 8, 1), 2);
         CHECK(expected.Saw("bad pool free"));
+    }
+}
+
+TEST_CASE("a call of the kernel's at a higher IRQL than it may have") {
+    auto machine = sim::Machine::Boot();
+    char memory[8];
+    UNICODE_STRING name{};
+    OBJECT_ATTRIBUTES attributes;
+    InitializeObjectAttributes(&attributes, &name, OBJ_KERNEL_HANDLE, nullptr, nullptr);
+    KEVENT event;
+    KeInitializeEvent(&event, NotificationEvent, TRUE);
+    KTIMER timer;
+    KeInitializeTimer(&timer);
+    PVOID found = nullptr;
+    HANDLE key = nullptr;
+    PDEVICE_OBJECT device = nullptr;
+    struct Call {
+        const char* name;
+        KIRQL most;
+        std::function<void()> make;
+    };
+    // What driver/core calls, but for what may be called at any. Some undo what those before them have done.
+    const Call calls[] = {
+        {"ObReferenceObjectByName", PASSIVE_LEVEL,
+         [&] { ObReferenceObjectByName(&name, 0, nullptr, 0, *IoDriverObjectType, KernelMode, nullptr, &found); }},
+        {"MmGetSystemRoutineAddress", PASSIVE_LEVEL, [&] { MmGetSystemRoutineAddress(&name); }},
+        {"PsSetCreateProcessNotifyRoutineEx", PASSIVE_LEVEL,
+         [] { PsSetCreateProcessNotifyRoutineEx([](PEPROCESS, HANDLE, PPS_CREATE_NOTIFY_INFO) {}, TRUE); }},
+        {"PsSetCreateProcessNotifyRoutine", PASSIVE_LEVEL,
+         [] { PsSetCreateProcessNotifyRoutine([](HANDLE, HANDLE, BOOLEAN) {}, TRUE); }},
+        {"ZwOpenKey", PASSIVE_LEVEL, [&] { ZwOpenKey(&key, KEY_QUERY_VALUE, &attributes); }},
+        {"ZwQueryValueKey", PASSIVE_LEVEL,
+         [&] { ZwQueryValueKey(key, &name, KeyValuePartialInformation, nullptr, 0, nullptr); }},
+        {"ZwClose", PASSIVE_LEVEL, [&] { ZwClose(key); }},
+        {"KeFlushQueuedDpcs", PASSIVE_LEVEL, [] { KeFlushQueuedDpcs(); }},
+        {"IoCreateSymbolicLink", PASSIVE_LEVEL, [&] { IoCreateSymbolicLink(&name, &name); }},
+        {"IoDeleteSymbolicLink", PASSIVE_LEVEL, [&] { IoDeleteSymbolicLink(&name); }},
+        {"IoCreateDevice", APC_LEVEL,
+         [&] {
+             auto driver = sim::ReferenceDriver(u"\\Driver\\AFD");
+             IoCreateDevice(driver.get(), 0, nullptr, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+         }},
+        {"IoDeleteDevice", APC_LEVEL, [&] { IoDeleteDevice(device); }},
+        {"KeWaitForSingleObject", APC_LEVEL,
+         [&] { KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, nullptr); }},
+        {"KeEnterCriticalRegion", APC_LEVEL, [] { KeEnterCriticalRegion(); }},
+        {"KeLeaveCriticalRegion", APC_LEVEL, [] { KeLeaveCriticalRegion(); }},
+        {"a copy of user memory", APC_LEVEL, [&] { DrivermonGuardedCopy(memory, "1234567", 8); }},
+        {"ExAllocatePoolWithTag", DISPATCH_LEVEL, [&] { found = ExAllocatePoolWithTag(NonPagedPoolNx, 8, 1); }},
+        {"ExFreePoolWithTag", DISPATCH_LEVEL, [&] { ExFreePoolWithTag(found, 1); }},
+        {"KeSetEvent", DISPATCH_LEVEL, [&] { KeSetEvent(&event, IO_NO_INCREMENT, FALSE); }},
+        {"KeSetTimer", DISPATCH_LEVEL, [&] { KeSetTimer(&timer, LARGE_INTEGER{}, nullptr); }},
+        {"KeCancelTimer", DISPATCH_LEVEL, [&] { KeCancelTimer(&timer); }},
+    };
+    for (const Call& call : calls) {
+        CAPTURE(std::string(call.name));
+        sim::ExpectViolations expected;
+        KIRQL irql;
+        KeRaiseIrql(static_cast<KIRQL>(call.most + 1), &irql);
+        call.make();
+        KeLowerIrql(irql);
+        CHECK(expected.Saw("IRQL too high"));
+    }
+}
+
+TEST_CASE("an MDL is mapped neither executable nor read-only") {
+    auto machine = sim::Machine::Boot();
+    char bytes[4];
+    for (ULONG flags : {0u, MdlMappingNoExecute, MdlMappingNoExecute | MdlMappingNoWrite}) {
+        CAPTURE(flags);
+        PMDL mdl = IoAllocateMdl(bytes, sizeof(bytes), FALSE, FALSE, nullptr);
+        MmProbeAndLockPages(mdl, KernelMode, IoWriteAccess);
+        sim::ExpectViolations expected;
+        CHECK(MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority | flags) == bytes);
+        CHECK(expected.Saw("executable mapping") == !(flags & MdlMappingNoExecute));
+        CHECK(expected.Saw("read-only mapping") == ((flags & MdlMappingNoWrite) != 0));
+        MmUnlockPages(mdl);
+        IoFreeMdl(mdl);
     }
 }
 
