@@ -314,6 +314,18 @@ void OverlappedRequest::Cancel() {
     ObfDereferenceObject(&file->body);
 }
 
+// What is asked before an IRP is built. True: answered, in `iosb`.
+template <typename Ask>
+bool AnsweredFast(PDEVICE_OBJECT device, IO_STATUS_BLOCK* iosb, Ask ask) {
+    const FAST_IO_DISPATCH* fastIo = __atomic_load_n(&device->DriverObject->FastIoDispatch, __ATOMIC_ACQUIRE);
+    if (!fastIo) return false;
+    const KIRQL irql = TrueIrql();
+    *iosb = {};
+    const bool handled = ask(*fastIo);
+    if (TrueIrql() != irql) Violation("IRQL changed", "a fast-I/O routine returned at %u", TrueIrql());
+    return handled;
+}
+
 class Handle final : public FileHandle {
  public:
     explicit Handle(File* file) : file_(file) {}
@@ -382,20 +394,15 @@ Request* Handle::SubmitControl(uint32_t code, const void* in, uint32_t inBytes, 
                                IO_STATUS_BLOCK* iosb) {
     PDEVICE_OBJECT device = IoGetRelatedDeviceObject(&file_->body);
     void* input = const_cast<void*>(in);
-    *iosb = {};
-
-    PFAST_IO_DISPATCH fastIo = __atomic_load_n(&device->DriverObject->FastIoDispatch, __ATOMIC_ACQUIRE);
-    if (fastIo && fastIo->FastIoDeviceControl) {
-        const KIRQL irql = TrueIrql();
-        const bool handled =
-            fastIo->FastIoDeviceControl(&file_->body, TRUE, input, inBytes, out, outBytes, code, iosb, device);
-        if (TrueIrql() != irql) Violation("IRQL changed", "FastIoDeviceControl returned at %u", TrueIrql());
-        if (handled) return nullptr;
-        *iosb = {};
+    if (AnsweredFast(device, iosb, [&](const FAST_IO_DISPATCH& fastIo) {
+            return fastIo.FastIoDeviceControl &&
+                   fastIo.FastIoDeviceControl(&file_->body, TRUE, input, inBytes, out, outBytes, code, iosb, device);
+        })) {
+        return nullptr;
     }
 
     Building building = Build(file_, device, IRP_MJ_DEVICE_CONTROL, UserMode);
-    iosb->Status = STATUS_INSUFFICIENT_RESOURCES;
+    *iosb = {{STATUS_INSUFFICIENT_RESOURCES}, 0};
     if (!building) return nullptr;
     auto& parameters = building.location->Parameters.DeviceIoControl;
     parameters.IoControlCode = code;
@@ -434,6 +441,16 @@ Request* Handle::SubmitControl(uint32_t code, const void* in, uint32_t inBytes, 
 Request* Handle::SubmitTransfer(UCHAR major, void* buffer, uint32_t bytes, uint64_t offset, IO_STATUS_BLOCK* iosb) {
     PDEVICE_OBJECT device = IoGetRelatedDeviceObject(&file_->body);
     const bool reads = major == IRP_MJ_READ;
+    // Only a file that is used synchronously, and that its driver caches.
+    if ((file_->body.Flags & FO_SYNCHRONOUS_IO) && file_->body.PrivateCacheMap &&
+        AnsweredFast(device, iosb, [&](const FAST_IO_DISPATCH& fastIo) {
+            const auto routine = reads ? fastIo.FastIoRead : fastIo.FastIoWrite;
+            LARGE_INTEGER at;
+            at.QuadPart = static_cast<LONGLONG>(offset);
+            return routine && routine(&file_->body, &at, bytes, TRUE, 0, buffer, iosb, device);
+        })) {
+        return nullptr;
+    }
     *iosb = {{STATUS_INSUFFICIENT_RESOURCES}, 0};
     Building building = Build(file_, device, major, UserMode);
     if (!building) return nullptr;

@@ -149,6 +149,16 @@ uint64_t Totals::Sum(uint64_t FunctionCounters::*field) const {
     return sum;
 }
 
+void FillPattern(void* bytes, size_t count, uint8_t which) {
+    for (size_t i = 0; i < count; i++) static_cast<uint8_t*>(bytes)[i] = static_cast<uint8_t>(i * 7 + i / 256 + which);
+}
+
+std::vector<uint8_t> Pattern(uint8_t which) {
+    std::vector<uint8_t> bytes(kMaxSnapLength);
+    FillPattern(bytes.data(), bytes.size(), which);
+    return bytes;
+}
+
 CaptureSession::CaptureSession(sim::Machine& machine, OwnRequests own) {
     sim::Status status;
     handle_ = machine.Open(DRIVERMON_USER_PATH, &status);
@@ -232,7 +242,7 @@ std::vector<InFlightRequest> CaptureSession::InFlight(uint32_t capacity, uint32_
 }
 
 void CaptureSession::Drain() {
-    std::vector<uint8_t> batch(256 * 1024);
+    std::vector<uint8_t> batch(batchBytes_);
     for (;;) {
         uint32_t returned = 0;
         const sim::Status status =

@@ -54,6 +54,11 @@ struct Totals {
     uint64_t Sum(uint64_t FunctionCounters::*field) const;
 };
 
+// Bytes that a test knows again; `which` tells one buffer from another.
+void FillPattern(void* bytes, size_t count, uint8_t which);
+// As many of them as can be recorded.
+std::vector<uint8_t> Pattern(uint8_t which);
+
 constexpr StartRequest kDefaultStart{1u << 20, 4096, 4096, 0};
 
 class CaptureSession {
@@ -75,6 +80,8 @@ class CaptureSession {
 
     // Lets a thread fetch records while the capture runs; without it they wait in the rings.
     void Follow();
+    // As a client with such a buffer does.
+    void FetchBatchesOf(uint32_t bytes) { batchBytes_ = bytes; }
     // Everything since Start. The capture must be stopped.
     Captured Finish();
 
@@ -86,6 +93,7 @@ class CaptureSession {
     void Drain();
 
     std::unique_ptr<sim::UserHandle> handle_;
+    uint32_t batchBytes_ = 2 * kMinDataBytes;
     std::vector<uint8_t> stream_;
     std::thread follower_;
 };

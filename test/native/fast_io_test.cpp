@@ -1,10 +1,14 @@
 // fast_io_test.cpp: calls of fast-I/O routines: handled ones, those that fell through, and the IRPs that continue them.
 #include <doctest/doctest.h>
 
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <thread>
 
 #include "capture_session.h"
 #include "scripted_driver.h"
+#include "sim/memory.h"
 #include "sim/process.h"
 #include "sim/user_mode.h"
 #include "targets/afd_protocol.h"
@@ -17,16 +21,25 @@ using namespace targets;
 
 // A hooked driver with a fast-I/O routine, and an open file of it.
 struct FastDriver {
-    FastDriver() {
+    explicit FastDriver(const StartRequest& start = kDefaultStart) {
         driver.HaveFastIo();
-        REQUIRE(session.Start() == STATUS_SUCCESS);
+        for (UCHAR major : {IRP_MJ_READ, IRP_MJ_WRITE}) driver.Serve(major);
+        REQUIRE(session.Start(start) == STATUS_SUCCESS);
         REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
         file = Open();
     }
-    std::unique_ptr<sim::FileHandle> Open() {
+    std::unique_ptr<sim::FileHandle> Open(const sim::OpenOptions& options = {}) {
         sim::Status status;
-        auto opened = sim::OpenFile(driver.path(), {}, &status);
+        auto opened = sim::OpenFile(driver.path(), options, &status);
         REQUIRE(opened);
+        return opened;
+    }
+    // A file whose reads and writes the I/O manager tries as fast I/O.
+    std::unique_ptr<sim::FileHandle> OpenCached() {
+        sim::OpenOptions options;
+        options.synchronous = true;
+        auto opened = Open(options);
+        opened->FileObject()->PrivateCacheMap = this;
         return opened;
     }
     // One call of user mode's: fast I/O first, then an IRP. Told apart by its length.
@@ -94,6 +107,26 @@ std::vector<RequestStart> FellThrough(const Captured& captured) {
     return calls;
 }
 
+// The only fast-I/O call.
+Request TheCall(const Captured& captured) {
+    std::vector<Request> calls;
+    for (const auto& [id, request] : captured.requests) {
+        if (request.start && (request.start->flags & kRequestFastIo)) calls.push_back(request);
+    }
+    REQUIRE(calls.size() == 1);
+    REQUIRE(calls[0].end);
+    return calls[0];
+}
+
+// Of the one function that transferred bytes.
+const FunctionCounters& CountersOf(const Totals& totals, uint32_t function) {
+    for (const FunctionCounters& counters : totals.functions) {
+        if (counters.function == function) return counters;
+    }
+    FAIL("no request of function " << function);
+    return totals.functions[0];
+}
+
 uint32_t Link(const RequestStart& call) {
     return static_cast<uint32_t>(call.requestId);
 }
@@ -150,7 +183,7 @@ TEST_CASE("fast I/O: handled calls are requests, fallen-through ones are not") {
 TEST_CASE("an IRP that continues a fast-I/O call says which") {
     FastDriver fast;
     int calls = 0;
-    fast.driver.onFastControl = [&](PFILE_OBJECT) { return ++calls % 3 == 0; };
+    fast.driver.onFastIo = [&](const FastCall&) { return ++calls % 3 == 0; };
     for (uint32_t i = 0; i < 30; i++) fast.Call(i);
     const Captured captured = fast.Finish();
     const auto fell = FellThrough(captured), irps = Irps(captured);
@@ -172,7 +205,7 @@ TEST_CASE("an IRP that continues a fast-I/O call says which") {
 TEST_CASE("threads that fall through at the same time: each IRP continues the call of its own thread") {
     FastDriver fast;
     constexpr uint32_t kThreads = 4, kCalls = 400;
-    fast.driver.onFastControl = [](PFILE_OBJECT) {
+    fast.driver.onFastIo = [](const FastCall&) {
         std::this_thread::yield();
         return false;
     };
@@ -215,7 +248,7 @@ TEST_CASE("another thread's IRP between a call and its own is not taken for it")
 TEST_CASE("a call inside a routine, on the same file and just alike, is not taken for the outer one") {
     FastDriver fast;
     int depth = 0;
-    fast.driver.onFastControl = [&](PFILE_OBJECT) {
+    fast.driver.onFastIo = [&](const FastCall&) {
         if (depth++ == 0) fast.Call();
         return false;
     };
@@ -231,7 +264,7 @@ TEST_CASE("a call inside a routine, on the same file and just alike, is not take
 
 TEST_CASE("an IRP sent inside a routine does not continue the call that is still running") {
     FastDriver fast;
-    fast.driver.onFastControl = [&](PFILE_OBJECT) {
+    fast.driver.onFastIo = [&](const FastCall&) {
         fast.SendIrp();
         return false;
     };
@@ -269,13 +302,13 @@ TEST_CASE("a call whose IRP never comes is continued by nothing else") {
         fast.SendIrp();
     }
     SUBCASE("a call that is handled") {
-        fast.driver.onFastControl = [](PFILE_OBJECT) { return true; };
+        fast.driver.onFastIo = [](const FastCall&) { return true; };
         CHECK(fast.CallFastOnly());
         fast.SendIrp();
     }
     SUBCASE("a call that is handled, after one inside it fell through") {
-        fast.driver.onFastControl = [&](PFILE_OBJECT) {
-            fast.driver.onFastControl = nullptr;
+        fast.driver.onFastIo = [&](const FastCall&) {
+            fast.driver.onFastIo = nullptr;
             CHECK_FALSE(fast.CallFastOnly());
             return true;
         };
@@ -298,13 +331,199 @@ TEST_CASE("a call whose IRP never comes is continued by nothing else") {
     for (const RequestStart& irp : irps) CHECK((irp.continues | (irp.flags & kRequestContinues)) == 0);
 }
 
+// ---- Payload ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("FastIoWrite: the bytes written, where, and what was answered") {
+    FastDriver fast;
+    fast.driver.onFastIo = [](const FastCall& call) { return call.Answer(STATUS_SUCCESS, call.inputBytes); };
+    auto file = fast.OpenCached();
+    const std::vector<uint8_t> written{1, 2, 3, 4, 5};
+    uint32_t returned = 0;
+    CHECK(file->Write(written.data(), 5, 0x1234, &returned) == STATUS_SUCCESS);
+    CHECK(returned == 5);
+    file.reset();
+    const Request call = TheCall(fast.Finish());
+    CHECK(call.start->major == kFastIoWrite);
+    CHECK((call.start->flags & kRequestSynchronous) != 0);
+    CHECK(call.start->byteOffset == 0x1234);
+    CHECK(call.start->inputLength == 5);
+    CHECK(call.start->outputLength == 0);
+    CHECK(call.input == written);
+    CHECK(call.end->status == STATUS_SUCCESS);
+    CHECK(call.end->information == 5);
+    CHECK(call.output.empty());
+    CHECK(call.end->payloadTotal == 0);
+    const FunctionCounters counted = CountersOf(fast.totals, kMajorFunctionCount + kFastIoWrite);
+    CHECK(counted.bytesIn == 5);
+    CHECK(counted.bytesOut == 0);
+}
+
+TEST_CASE("FastIoRead: as many bytes as were read, from where, and what was answered") {
+    FastDriver fast;
+    fast.driver.onFastIo = [](const FastCall& call) {
+        std::memcpy(call.output, "abc", 3);
+        return call.Answer(STATUS_SUCCESS, 3);
+    };
+    auto file = fast.OpenCached();
+    std::vector<uint8_t> read(8);
+    uint32_t returned = 0;
+    CHECK(file->Read(read.data(), 8, 0x5678, &returned) == STATUS_SUCCESS);
+    CHECK(returned == 3);
+    file.reset();
+    const Request call = TheCall(fast.Finish());
+    CHECK(call.start->major == kFastIoRead);
+    CHECK(call.start->byteOffset == 0x5678);
+    CHECK(call.start->inputLength == 0);
+    CHECK(call.start->outputLength == 8);
+    CHECK(call.input.empty());
+    CHECK(call.end->information == 3);
+    CHECK(call.output == std::vector<uint8_t>{'a', 'b', 'c'});
+    CHECK(call.end->payloadTotal == 3);
+    const FunctionCounters counted = CountersOf(fast.totals, kMajorFunctionCount + kFastIoRead);
+    CHECK(counted.bytesIn == 0);
+    CHECK(counted.bytesOut == 3);
+}
+
+TEST_CASE("FastIoRead and FastIoWrite that fall through: the READ or WRITE says which it continues") {
+    FastDriver fast;
+    fast.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 4); };
+    auto file = fast.OpenCached();
+    uint8_t bytes[] = {1, 2, 3, 4};
+    // Twice alike but for the place.
+    for (uint64_t offset : {0x1000, 0x2000}) {
+        CHECK(file->Write(bytes, 4, offset, nullptr) == STATUS_SUCCESS);
+        CHECK(file->Read(bytes, 4, offset, nullptr) == STATUS_SUCCESS);
+    }
+    // Without a cache it is none of fast I/O's business.
+    file->FileObject()->PrivateCacheMap = nullptr;
+    CHECK(file->Read(bytes, 4, 0x3000, nullptr) == STATUS_SUCCESS);
+    file.reset();
+    const Captured captured = fast.Finish();
+    const auto fell = FellThrough(captured);
+    const auto reads = captured.WithMajor(IRP_MJ_READ), writes = captured.WithMajor(IRP_MJ_WRITE);
+    REQUIRE(fell.size() == 4);
+    REQUIRE(writes.size() == 2);
+    REQUIRE(reads.size() == 3);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(fell[2 * i].major == kFastIoWrite);
+        CHECK(fell[2 * i + 1].major == kFastIoRead);
+        CHECK(writes[i].start->continues == Link(fell[2 * i]));
+        CHECK(reads[i].start->continues == Link(fell[2 * i + 1]));
+        CHECK(captured.requests.at(fell[2 * i].requestId).input == std::vector<uint8_t>{1, 2, 3, 4});
+        CHECK(captured.requests.at(fell[2 * i + 1].requestId).output.empty());
+    }
+    CHECK(reads[2].start->continues == 0);
+}
+
+TEST_CASE("the READ of another place continues no FastIoRead") {
+    FastDriver fast;
+    auto file = fast.OpenCached();
+    LARGE_INTEGER offset;
+    offset.QuadPart = 0x1000;
+    IO_STATUS_BLOCK result{};
+    uint8_t bytes[4];
+    CHECK_FALSE(fast.driver.object()->FastIoDispatch->FastIoRead(file->FileObject(), &offset, 4, TRUE, 0, bytes,
+                                                                 &result, fast.driver.device()));
+    file->FileObject()->PrivateCacheMap = nullptr;
+    CHECK(file->Read(bytes, 4, 0x2000, nullptr) == STATUS_SUCCESS);
+    file.reset();
+    const auto reads = fast.Finish().WithMajor(IRP_MJ_READ);
+    REQUIRE(reads.size() == 1);
+    CHECK(reads[0].start->continues == 0);
+}
+
+TEST_CASE("FastIoDeviceControl: its output is what was answered, if that can be read, and no more than was asked for") {
+    FastDriver fast;
+    NTSTATUS status = STATUS_SUCCESS;
+    ULONG_PTR information = 3;
+    const auto buffer = std::make_unique<uint8_t[]>(4);
+    void* output = buffer.get();
+    uint32_t outputBytes = 4, total = 3;
+    bool unreadable = false;
+    SUBCASE("as many bytes as Information says") {}
+    SUBCASE("of a warning, too") {
+        status = STATUS_BUFFER_OVERFLOW;
+    }
+    SUBCASE("an Information beyond the buffer is not believed") {
+        information = ~ULONG_PTR{0};
+        total = 4;
+    }
+    SUBCASE("an error has none") {
+        status = STATUS_ACCESS_DENIED;
+        total = 0;
+    }
+    SUBCASE("none was asked for") {
+        output = nullptr;
+        outputBytes = total = 0;
+    }
+    SUBCASE("the caller's memory cannot be read") {
+        unreadable = true;
+    }
+    SUBCASE("a kernel address is none of a user's") {
+        output = reinterpret_cast<void*>(0xFFFF800000001000);
+        unreadable = true;
+    }
+    std::optional<sim::UnreadableUserMemory> gone;
+    if (unreadable) gone.emplace(buffer.get(), 4);
+    fast.driver.onFastIo = [&](const FastCall& call) {
+        if (call.output == buffer.get()) std::memcpy(call.output, "wxyz", 4);
+        return call.Answer(status, information);
+    };
+    CHECK(fast.file->Control(kCode, "in", 2, output, outputBytes, nullptr) == status);
+    const Request call = TheCall(fast.Finish());
+    CHECK(call.input == std::vector<uint8_t>{'i', 'n'});
+    CHECK(call.start->outputLength == outputBytes);
+    CHECK(call.end->status == static_cast<uint32_t>(status));
+    CHECK(call.end->information == information);
+    CHECK(call.end->payloadTotal == total);
+    CHECK(((call.end->flags & kRequestPayloadMissed) != 0) == unreadable);
+    CHECK(fast.totals.reply.dropsEnd[kLossPayloadFault] == (unreadable ? 1u : 0u));
+    std::vector<uint8_t> expected{'w', 'x', 'y', 'z'};
+    expected.resize(unreadable ? 0 : total);
+    CHECK(call.output == expected);
+    CHECK(CountersOf(fast.totals, kMajorFunctionCount + kFastIoDeviceControl).bytesOut ==
+          (status == STATUS_SUCCESS ? information : 0));
+}
+
+TEST_CASE("fast I/O: a whole snap length goes in and out") {
+    // The smallest rings that take such a record.
+    FastDriver fast({4 * kMaxSnapLength, kMaxSnapLength, kMaxSnapLength, 0});
+    fast.session.FetchBatchesOf(kMinDataBytes);
+    fast.driver.onFastIo = [](const FastCall& call) {
+        if (call.outputBytes != 0) FillPattern(call.output, call.outputBytes, 2);
+        return call.Answer(STATUS_SUCCESS, call.input != nullptr ? call.inputBytes : call.outputBytes);
+    };
+    std::vector<uint8_t> input(kMaxSnapLength), output(kMaxSnapLength + 1);
+    FillPattern(input.data(), input.size(), 1);
+    bool writes = true, reads = true;
+    auto file = fast.OpenCached();
+    SUBCASE("FastIoWrite") {
+        reads = false;
+        CHECK(file->Write(input.data(), kMaxSnapLength, 0, nullptr) == STATUS_SUCCESS);
+    }
+    SUBCASE("FastIoRead, and of one byte more all but that") {
+        writes = false;
+        CHECK(file->Read(output.data(), kMaxSnapLength + 1, 0, nullptr) == STATUS_SUCCESS);
+    }
+    SUBCASE("FastIoDeviceControl") {
+        CHECK(fast.file->Control(kCode, input.data(), kMaxSnapLength, output.data(), kMaxSnapLength, nullptr) ==
+              STATUS_SUCCESS);
+    }
+    file.reset();
+    const Request call = TheCall(fast.Finish());
+    // Not CHECK: it would print both.
+    CHECK((call.input == (writes ? Pattern(1) : std::vector<uint8_t>{})));
+    CHECK((call.output == (reads ? Pattern(2) : std::vector<uint8_t>{})));
+    CHECK(((call.end->flags & kRequestPayloadTruncated) != 0) == !writes);
+}
+
 TEST_CASE("beneath a filter nobody knows whether an IRP continues a call") {
     FastDriver fast;
     ScriptedDriver filter(u"Filter");
     filter.AttachTo(fast.driver);
     filter.HaveFastIo();
     bool passesOn = true, copies = false;
-    filter.onFastControl = [&](PFILE_OBJECT of) { return passesOn && fast.CallFastOnly(4, of); };
+    filter.onFastIo = [&](const FastCall& call) { return passesOn && fast.CallFastOnly(4, call.file); };
     filter.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
         if (copies) {
             IoCopyCurrentIrpStackLocationToNext(irp);

@@ -67,14 +67,30 @@ NTSTATUS ScriptedDriver::Control(PDEVICE_OBJECT device, PIRP irp) {
 
 void ScriptedDriver::HaveFastIo() {
     fastIo_.SizeOfFastIoDispatch = sizeof(fastIo_);
+    fastIo_.FastIoRead = FastRead;
+    fastIo_.FastIoWrite = FastWrite;
     fastIo_.FastIoDeviceControl = FastControl;
     object()->FastIoDispatch = &fastIo_;
 }
 
-BOOLEAN ScriptedDriver::FastControl(PFILE_OBJECT file, BOOLEAN, PVOID, ULONG, PVOID, ULONG, ULONG, PIO_STATUS_BLOCK,
-                                    PDEVICE_OBJECT device) {
+BOOLEAN ScriptedDriver::AnswerFast(PDEVICE_OBJECT device, const FastCall& call) {
     ScriptedDriver* self = Of(device);
-    return self->onFastControl && self->onFastControl(file);
+    return self->onFastIo && self->onFastIo(call);
+}
+
+BOOLEAN ScriptedDriver::FastRead(PFILE_OBJECT file, PLARGE_INTEGER, ULONG bytes, BOOLEAN, ULONG, PVOID output,
+                                 PIO_STATUS_BLOCK result, PDEVICE_OBJECT device) {
+    return AnswerFast(device, {file, nullptr, 0, output, bytes, result});
+}
+
+BOOLEAN ScriptedDriver::FastWrite(PFILE_OBJECT file, PLARGE_INTEGER, ULONG bytes, BOOLEAN, ULONG, PVOID input,
+                                  PIO_STATUS_BLOCK result, PDEVICE_OBJECT device) {
+    return AnswerFast(device, {file, input, bytes, nullptr, 0, result});
+}
+
+BOOLEAN ScriptedDriver::FastControl(PFILE_OBJECT file, BOOLEAN, PVOID input, ULONG inputBytes, PVOID output,
+                                    ULONG outputBytes, ULONG, PIO_STATUS_BLOCK result, PDEVICE_OBJECT device) {
+    return AnswerFast(device, {file, input, inputBytes, output, outputBytes, result});
 }
 
 void ScriptedDriver::Unload(PDRIVER_OBJECT driver) {

@@ -8,6 +8,22 @@
 
 namespace drivermon::test {
 
+// A call of one of a driver's fast-I/O routines, as the driver sees it.
+struct FastCall {
+    PFILE_OBJECT file;
+    PVOID input;
+    ULONG inputBytes;
+    PVOID output;
+    ULONG outputBytes;
+    PIO_STATUS_BLOCK result;
+
+    // TRUE is for the routine to return.
+    bool Answer(NTSTATUS status, ULONG_PTR information = 0) const {
+        *result = {{status}, information};
+        return true;
+    }
+};
+
 class ScriptedDriver {
  public:
     // \Driver\name, with one device \Device\name that \\.\name opens.
@@ -24,11 +40,12 @@ class ScriptedDriver {
     std::u16string name() const { return u"\\Driver\\" + name_; }
     std::u16string path() const { return u"\\\\.\\" + name_; }
 
-    // DEVICE_CONTROL. By default it succeeds with nothing. CREATE, CLEANUP and CLOSE always succeed.
+    // DEVICE_CONTROL. By default it succeeds with nothing. CREATE, CLEANUP and CLOSE succeed.
     std::function<NTSTATUS(PDEVICE_OBJECT, PIRP)> onControl;
-    // FastIoDeviceControl, once it has one: whether it handles the call. By default it does not.
+    // FastIoRead, FastIoWrite and FastIoDeviceControl, once it has them: whether the call is handled. By default it is
+    // not.
     void HaveFastIo();
-    std::function<bool(PFILE_OBJECT)> onFastControl;
+    std::function<bool(const FastCall&)> onFastIo;
     // Another function that onControl answers, too.
     void Serve(UCHAR major) { object()->MajorFunction[major] = Control; }
     // Runs first when the driver unloads.
@@ -38,8 +55,10 @@ class ScriptedDriver {
     static NTSTATUS Entry(PDRIVER_OBJECT driver, PUNICODE_STRING);
     static NTSTATUS Succeed(PDEVICE_OBJECT, PIRP irp);
     static NTSTATUS Control(PDEVICE_OBJECT device, PIRP irp);
-    static BOOLEAN FastControl(PFILE_OBJECT file, BOOLEAN wait, PVOID input, ULONG inputBytes, PVOID output,
-                               ULONG outputBytes, ULONG code, PIO_STATUS_BLOCK result, PDEVICE_OBJECT device);
+    static FAST_IO_READ FastRead;
+    static FAST_IO_WRITE FastWrite;
+    static FAST_IO_DEVICE_CONTROL FastControl;
+    static BOOLEAN AnswerFast(PDEVICE_OBJECT device, const FastCall& call);
     static void Unload(PDRIVER_OBJECT driver);
 
     static ScriptedDriver* loading_;
