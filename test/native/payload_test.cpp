@@ -3,16 +3,24 @@
 #include "core/payload.h"
 
 #include <cstring>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "core/mdl.h"
 #include "scene.h"
+#include "sim/memory.h"
 #include "sim/process.h"
+#include "sim/user_mode.h"
 
 namespace drivermon::test {
 namespace {
 
 constexpr ULONG kNeither = CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA02, METHOD_NEITHER, FILE_ANY_ACCESS);
 constexpr ULONG kOutDirect = CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA03, METHOD_OUT_DIRECT, FILE_ANY_ACCESS);
+constexpr ULONG kInDirect = CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA04, METHOD_IN_DIRECT, FILE_ANY_ACCESS);
+
+using Bytes = std::vector<uint8_t>;
 
 // An address at which there is nothing: whoever reads it is seen.
 void* Gone() {
@@ -215,6 +223,45 @@ TEST_CASE("no more is read of an MDL than it describes, whatever the length says
     CHECK(write.start->payloadTotal == 4000);
 }
 
+TEST_CASE("of a chain of MDLs the first is read") {
+    Scene scene(kDefaultStart, {IRP_MJ_WRITE});
+    Described first({1, 2, 3, 4}), second({5, 6, 7, 8});
+    for (Described* each : {&first, &second}) MmBuildMdlForNonPagedPool(each->mdl);
+    first.mdl->Next = second.mdl;
+    OwnRequest request(scene.driver, IRP_MJ_WRITE);
+    request.location->Parameters.Write.Length = 8;
+    request.irp->MdlAddress = first.mdl;
+    CHECK(request.Send() == STATUS_SUCCESS);
+    request.irp->MdlAddress = nullptr;
+    const Request write = TheOnly(scene.Finish().WithMajor(IRP_MJ_WRITE));
+    CHECK(write.input == Bytes{1, 2, 3, 4});
+    CHECK(write.start->payloadTotal == 8);
+    CHECK((write.start->flags & kRequestPayloadTruncated) != 0);
+}
+
+TEST_CASE("mappings are the driver's to inherit: never executable, never read-only") {
+    // The simulated kernel sees to both; here is each place that maps.
+    Scene scene(kDefaultStart, {IRP_MJ_WRITE});
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 4); };
+    for (UCHAR major : {IRP_MJ_WRITE, IRP_MJ_DEVICE_CONTROL}) {
+        Described buffer({1, 2, 3, 4});
+        MmProbeAndLockPages(buffer.mdl, KernelMode, IoWriteAccess);
+        OwnRequest request(scene.driver, major);
+        if (major == IRP_MJ_WRITE) {
+            request.location->Parameters.Write.Length = 4;
+        } else {
+            request.SetControl(kOutDirect, 0, 4);
+        }
+        request.irp->MdlAddress = buffer.mdl;
+        CHECK(request.Send() == STATUS_SUCCESS);
+        request.irp->MdlAddress = nullptr;
+        CHECK((buffer.mdl->MdlFlags & MDL_MAPPED_TO_SYSTEM_VA) != 0);
+    }
+    const Captured captured = scene.Finish();
+    CHECK(TheOnly(captured.WithMajor(IRP_MJ_WRITE)).input == Bytes{1, 2, 3, 4});
+    CHECK(TheOnly(captured.WithCode(kOutDirect)).output == Bytes{1, 2, 3, 4});
+}
+
 // ---- User memory -----------------------------------------------------------------------------------------------
 
 // A METHOD_NEITHER request as its requestor would have it; what is asked is who reads it where.
@@ -275,6 +322,47 @@ TEST_CASE("a user address is read in its owner's process, below DISPATCH_LEVEL, 
     }
 }
 
+TEST_CASE("where output lies with the requestor it is read as input is: a user's address only, under a handler") {
+    for (UCHAR major : {IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ}) {
+        CAPTURE(major);
+        Scene scene(kDefaultStart, {IRP_MJ_READ});
+        scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 4); };
+        uint8_t bytes[] = {1, 2, 3, 4};
+        void* address = bytes;
+        bool readable = true;
+        std::optional<sim::UnreadableUserMemory> gone;
+        SUBCASE("so it is read") {}
+        SUBCASE("it cannot be read") {
+            gone.emplace(bytes, sizeof(bytes));
+            readable = false;
+        }
+        SUBCASE("it is a kernel address") {
+            address = reinterpret_cast<void*>(0xFFFF800000001000);
+            readable = false;
+        }
+        SUBCASE("it wraps round") {
+            address = reinterpret_cast<void*>(~uintptr_t{0} - 2);
+            readable = false;
+        }
+        OwnRequest request(scene.driver, major);
+        if (major == IRP_MJ_READ) {
+            request.location->Parameters.Read.Length = 4;
+        } else {
+            request.SetControl(kNeither, 0, 4);
+        }
+        request.irp->UserBuffer = address;
+        request.irp->RequestorMode = UserMode;
+        request.irp->Tail.Overlay.Thread = sim::CurrentThread();
+        CHECK(request.Send() == STATUS_SUCCESS);
+        const Request ended = TheOnly(scene.Finish().WithMajor(major));
+        CHECK(ended.output == (readable ? Bytes{1, 2, 3, 4} : Bytes{}));
+        CHECK(ended.end->payloadTotal == 4);
+        CHECK(Missed(*ended.end) == !readable);
+        CHECK((ended.end->flags & kRequestPayloadBeyondReach) == 0);
+        CHECK(scene.session.Counters().reply.dropsEnd[kLossPayloadFault] == (readable ? 0u : 1u));
+    }
+}
+
 TEST_CASE("a user that gives a kernel address, or one that wraps round, gives nothing") {
     for (const uint64_t address : {0xFFFF800000001000ull, 0x7FFFFFFEFFFEull, ~0ull - 2}) {
         CAPTURE(address);
@@ -286,6 +374,248 @@ TEST_CASE("a user that gives a kernel address, or one that wraps round, gives no
         CHECK(Missed(*request.start));
         CHECK(scene.session.Counters().reply.dropsStart[kLossPayloadFault] == 1);
     }
+}
+
+// ---- CREATE ----------------------------------------------------------------------------------------------------
+
+std::u16string NameIn(const Request& request) {
+    std::u16string name(request.input.size() / 2, u'\0');
+    if (!name.empty()) std::memcpy(name.data(), request.input.data(), request.input.size());
+    return name;
+}
+
+// A CREATE of the test's own, for a file of that name.
+struct OwnCreate {
+    OwnCreate(Scene& scene, void* name, size_t bytes) : request(scene.driver, IRP_MJ_CREATE) {
+        file.FileName = {static_cast<USHORT>(bytes), static_cast<USHORT>(bytes), static_cast<PWSTR>(name)};
+        request.location->FileObject = &file;
+    }
+    FILE_OBJECT file{};
+    OwnRequest request;
+};
+
+TEST_CASE("CREATE: the name as it was before the driver saw it, what for, and how") {
+    Scene scene(kDefaultStart, {IRP_MJ_CREATE});
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) {
+        // A file system may write into it.
+        if (auto& name = IoGetCurrentIrpStackLocation(irp)->FileObject->FileName; name.Length != 0) {
+            name.Buffer[1] = u'#';
+        }
+        return Complete(irp, STATUS_SUCCESS, FILE_OPENED);
+    };
+    sim::OpenOptions options;
+    options.synchronous = true;
+    options.desiredAccess = GENERIC_READ;
+    for (const std::u16string name : {u"\\some\\file.txt", u""}) {
+        sim::Status status;
+        const auto opened = sim::OpenFile(scene.driver.path() + name, options, &status);
+        CHECK(opened);
+    }
+    const std::vector<Request> creates = scene.Finish().WithMajor(IRP_MJ_CREATE);
+    REQUIRE(creates.size() == 2);
+    CHECK(NameIn(creates[0]) == u"\\some\\file.txt");
+    CHECK((creates[0].start->flags & kRequestPayloadIsName) != 0);
+    CHECK(creates[0].start->payloadTotal == 2 * 14);
+    CHECK(creates[0].start->code == uint32_t{FILE_OPEN << 24 | FILE_SYNCHRONOUS_IO_NONALERT});
+    CHECK(creates[0].start->byteOffset == (GENERIC_READ | uint64_t{FILE_SHARE_READ | FILE_SHARE_WRITE} << 32));
+    CHECK(creates[0].end->information == uint64_t{FILE_OPENED});
+    CHECK(creates[0].output.empty());
+    // The device itself has no name.
+    CHECK(creates[1].input.empty());
+    CHECK((creates[1].start->flags & (kRequestPayloadIsName | kRequestPayloadMissed)) == 0);
+    // It is a name, not bytes offered; and Information is a disposition.
+    CHECK(scene.session.Counters().Sum(&FunctionCounters::bytesIn) == 0);
+    CHECK(scene.session.Counters().Sum(&FunctionCounters::bytesOut) == 0);
+}
+
+TEST_CASE("CREATE below a directory that is open: the name is what the driver is asked for, nothing before it") {
+    Scene scene;
+    std::u16string directory = u"\\some", name = u"file.txt";
+    FILE_OBJECT related{};
+    related.FileName = {12, 12, directory.data()};
+    OwnCreate create(scene, name.data(), 2 * name.size());
+    create.file.RelatedFileObject = &related;
+    CHECK(create.request.Send() == STATUS_SUCCESS);
+    CHECK(NameIn(TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE))) == name);
+}
+
+TEST_CASE("CREATE at DISPATCH_LEVEL: the name is paged, and left alone") {
+    Scene scene;
+    OwnCreate create(scene, Gone(), 16);
+    KIRQL before;
+    KeRaiseIrql(DISPATCH_LEVEL, &before);
+    const NTSTATUS status = create.request.Send();
+    KeLowerIrql(before);
+    CHECK(status == STATUS_SUCCESS);
+    const Request request = TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE));
+    CHECK(request.input.empty());
+    CHECK((request.start->flags & kRequestPayloadIsName) == 0);
+}
+
+TEST_CASE(
+    "CREATE: a long name is cut at the snap length, and when its start is held; both are told, the latter counted") {
+    std::u16string name(300, u'n');
+    SUBCASE("at the snap length") {
+        Scene scene({1u << 16, 16, 0, 0});
+        OwnCreate create(scene, name.data(), 2 * name.size());
+        CHECK(create.request.Send() == STATUS_SUCCESS);
+        const Request request = TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE));
+        CHECK(NameIn(request) == name.substr(0, 8));
+        CHECK(request.start->payloadTotal == 600);
+        constexpr uint32_t kCut = kRequestPayloadIsName | kRequestPayloadTruncated;
+        CHECK((request.start->flags & kCut) == kCut);
+        CHECK(scene.session.Counters().reply.heldInputTruncated == 0);
+    }
+    SUBCASE("held until it has failed") {
+        Scene scene(kDefaultStart, {IRP_MJ_CREATE});
+        Predicates predicates{};
+        predicates.flags = kPredicateOwnProcesses | kPredicateErrorsOnly;
+        REQUIRE(scene.session.SetPredicates(predicates) == STATUS_SUCCESS);
+        scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_OBJECT_NAME_NOT_FOUND); };
+        OwnCreate create(scene, name.data(), 2 * name.size());
+        CHECK(create.request.Send() == STATUS_OBJECT_NAME_NOT_FOUND);
+        const Request request = TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE));
+        CHECK(NameIn(request) == name.substr(0, kMaxHeldInput / 2));
+        CHECK((request.start->flags & kRequestPayloadTruncated) != 0);
+        CHECK(scene.session.Counters().reply.heldInputTruncated == 1);
+    }
+}
+
+// ---- FILE_SYSTEM_CONTROL ---------------------------------------------------------------------------------------
+
+TEST_CASE("a file system's control is a control: by its method, where its minor function says so") {
+    constexpr UCHAR kMountVolume = 1, kKernelCall = 4;
+    struct Case {
+        ULONG code;
+        Bytes input, output;
+    };
+    // What lies where: "sys" in the system buffer, "mdl" behind the MDL, "in" and "out" with the requestor.
+    const Case cases[] = {
+        {kCode, {'s', 'y', 's'}, {'s', 'y', 's'}},
+        {kInDirect, {'s', 'y', 's', 'm', 'd', 'l'}, {}},
+        {kOutDirect, {'s', 'y', 's'}, {'m', 'd', 'l'}},
+        {kNeither, {'i', 'n', '!'}, {'o', 'u', 't'}},
+    };
+    for (const Case& each : cases) {
+        for (UCHAR minor : {UCHAR{0}, kMountVolume, kKernelCall}) {
+            CAPTURE(each.code);
+            CAPTURE(minor);
+            Scene scene(kDefaultStart, {IRP_MJ_FILE_SYSTEM_CONTROL});
+            scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 3); };
+            uint8_t system[] = {'s', 'y', 's'}, in[] = {'i', 'n', '!'}, out[] = {'o', 'u', 't'};
+            Described mdl({'m', 'd', 'l'});
+            MmBuildMdlForNonPagedPool(mdl.mdl);
+            OwnRequest request(scene.driver, IRP_MJ_FILE_SYSTEM_CONTROL, minor);
+            auto& parameters = request.location->Parameters.FileSystemControl;
+            parameters.FsControlCode = each.code;
+            parameters.InputBufferLength = parameters.OutputBufferLength = 3;
+            parameters.Type3InputBuffer = in;
+            request.irp->AssociatedIrp.SystemBuffer = system;
+            request.irp->MdlAddress = mdl.mdl;
+            request.irp->UserBuffer = out;
+            request.irp->RequestorMode = UserMode;
+            request.irp->Tail.Overlay.Thread = sim::CurrentThread();
+            CHECK(request.Send() == STATUS_SUCCESS);
+            request.irp->MdlAddress = nullptr;
+
+            const Request control = TheOnly(scene.Finish().WithMajor(IRP_MJ_FILE_SYSTEM_CONTROL));
+            const bool isControl = minor != kMountVolume;
+            CHECK(control.start->code == (isControl ? each.code : 0));
+            CHECK(control.start->inputLength == (isControl ? 3u : 0u));
+            CHECK(control.start->outputLength == (isControl ? 3u : 0u));
+            CHECK(control.input == (isControl ? each.input : Bytes{}));
+            CHECK(control.output == (isControl ? each.output : Bytes{}));
+            CHECK_FALSE(Missed(*control.start));
+            CHECK_FALSE(Missed(*control.end));
+            CHECK(control.end->information == 3);
+            CHECK(scene.session.Counters().Sum(&FunctionCounters::bytesIn) == (isControl ? 3u : 0u));
+            CHECK(scene.session.Counters().Sum(&FunctionCounters::bytesOut) == (isControl ? 3u : 0u));
+        }
+    }
+}
+
+// ---- A whole snap length ---------------------------------------------------------------------------------------
+
+// Where the driver is to leave the output of a request.
+void* OutputOf(PIRP irp) {
+    if (irp->MdlAddress != nullptr) return MdlAddress(irp->MdlAddress);
+    return irp->AssociatedIrp.SystemBuffer != nullptr ? irp->AssociatedIrp.SystemBuffer : irp->UserBuffer;
+}
+
+TEST_CASE("a whole snap length goes in and out, through the smallest ring and the smallest buffer that may be") {
+    constexpr uint32_t kWhole = kMaxSnapLength;
+    // A record takes less than half of its ring.
+    Scene scene({4 * kWhole, kWhole, kWhole, 0}, {IRP_MJ_READ, IRP_MJ_WRITE});
+    scene.session.FetchBatchesOf(kMinDataBytes);
+    Bytes input(kWhole), output(kWhole);
+    FillPattern(input.data(), kWhole, 1);
+    bool hasInput = true, hasOutput = true;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        if (hasOutput) FillPattern(OutputOf(irp), kWhole, 2);
+        return Complete(irp, STATUS_SUCCESS, kWhole);
+    };
+    UCHAR major = IRP_MJ_DEVICE_CONTROL;
+    ULONG code = 0;
+    SUBCASE("METHOD_BUFFERED") {
+        code = kCode;
+    }
+    SUBCASE("METHOD_IN_DIRECT") {
+        code = kInDirect;
+        hasOutput = false;
+        // Half of it lies in the system buffer, the other half behind the MDL.
+        output.assign(input.begin() + kWhole / 2, input.end());
+        input.resize(kWhole / 2);
+    }
+    SUBCASE("METHOD_OUT_DIRECT") {
+        code = kOutDirect;
+    }
+    SUBCASE("METHOD_NEITHER") {
+        code = kNeither;
+    }
+    SUBCASE("WRITE") {
+        major = IRP_MJ_WRITE;
+        hasOutput = false;
+        SUBCASE("buffered") {
+            scene.driver.device()->Flags |= DO_BUFFERED_IO;
+        }
+        SUBCASE("direct") {
+            scene.driver.device()->Flags |= DO_DIRECT_IO;
+        }
+        SUBCASE("neither") {}
+    }
+    SUBCASE("READ") {
+        major = IRP_MJ_READ;
+        hasInput = false;
+        SUBCASE("buffered") {
+            scene.driver.device()->Flags |= DO_BUFFERED_IO;
+        }
+        SUBCASE("direct") {
+            scene.driver.device()->Flags |= DO_DIRECT_IO;
+        }
+        SUBCASE("neither") {}
+    }
+    sim::Status status;
+    auto handle = scene.machine->Open(scene.driver.path(), &status);
+    REQUIRE(handle);
+    const auto bytes = [](const Bytes& buffer) { return static_cast<uint32_t>(buffer.size()); };
+    if (major == IRP_MJ_WRITE) {
+        status = handle->Write(input.data(), bytes(input), 0, nullptr);
+    } else if (major == IRP_MJ_READ) {
+        status = handle->Read(output.data(), bytes(output), 0, nullptr);
+    } else {
+        status = handle->Control(code, input.data(), bytes(input), output.data(), bytes(output), nullptr);
+    }
+    CHECK(status == STATUS_SUCCESS);
+    handle.reset();
+    const Captured captured = scene.Finish();
+    CHECK(captured.lostStarts + captured.lostEnds == 0);
+    const Request request = TheOnly(captured.WithMajor(major));
+    CHECK(request.start->payloadTotal == (hasInput ? kWhole : 0));
+    CHECK(request.end->payloadTotal == (hasOutput ? kWhole : 0));
+    // Not compared by CHECK, which would print them.
+    CHECK((request.input == (hasInput ? Pattern(1) : Bytes{})));
+    CHECK((request.output == (hasOutput ? Pattern(2) : Bytes{})));
+    CHECK(((request.start->flags | request.end->flags) & (kRequestPayloadTruncated | kRequestPayloadMissed)) == 0);
 }
 
 TEST_CASE("with every scratch block taken a payload is missed for that reason, and nothing else") {
