@@ -1,13 +1,17 @@
 // fault_test.cpp: every allocation of every path fails once. Whoever asked gets a clear status, nothing has changed,
 // and the same call succeeds when it is made again; when the machine shuts down nothing is left (the machine counts).
+// How many of them are the driver's own stands beside each path: one more in the driver, and its path has to say so.
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "capture_session.h"
+#include "core/pool.h"
 #include "protocol/layout.h"
 #include "scripted_driver.h"
 #include "sim/memory.h"
@@ -23,6 +27,9 @@ struct Path {
     const char* name;
     // Steps of one client's life. The last one is under test; those before it have memory.
     std::vector<Step> steps;
+    // Allocations of the driver's own, without which the last step fails, and without which it does not.
+    uint32_t needed = 0;
+    uint32_t spared = 0;
 };
 
 // A client that does not stop at a failure, as CaptureSession does.
@@ -69,21 +76,38 @@ struct Client {
         char bytes[] = "abc";
         return echo->Control(code, bytes, 3, bytes, 3, nullptr);
     }
+    // One that waits, until the client is gone.
+    sim::Status Hold() {
+        sim::Status status = STATUS_SUCCESS;
+        waitsAt = machine->Open(DRIVERMON_ECHO_USER_PATH, &status);
+        if (waitsAt) waiting = waitsAt->BeginControl(targets::kEchoHold, nullptr, 0, nullptr, 0);
+        return status;
+    }
     sim::Status Control(uint32_t code, const void* in, uint32_t inBytes, void* out, uint32_t outBytes) {
         return handle->Control(code, in, inBytes, out, outBytes, nullptr);
     }
 
-    std::unique_ptr<sim::Machine> machine = sim::Machine::Boot();
-    std::unique_ptr<sim::UserHandle> handle;
+    // A quota that is easily used up.
+    static sim::MachineOptions Options() {
+        sim::MachineOptions options;
+        options.requestQuota = 1;
+        return options;
+    }
+    std::unique_ptr<sim::Machine> machine = sim::Machine::Boot(Options());
+    std::unique_ptr<sim::UserHandle> handle, waitsAt;
+    std::unique_ptr<sim::UserHandle::Pending> waiting;
     std::vector<uint8_t> output;
     uint32_t driverId = 0;
 };
 
-Path PathTo(const char* name, Client& client, std::vector<Step> more) {
+Path PathTo(const char* name, Client& client, std::vector<Step> more, uint32_t needed = 0, uint32_t spared = 0) {
     std::vector<Step> steps{[&] { return client.Open(); }, [&] { return client.Hello(); }};
     steps.insert(steps.end(), more.begin(), more.end());
-    return {name, steps};
+    return {name, steps, needed, spared};
 }
+
+// What the first hook takes: contexts, scratch and its marks, the watch and its cells.
+constexpr uint32_t kOfTheFirstHook = 5;
 
 std::vector<std::function<Path(Client&)>> Paths() {
     return {
@@ -91,24 +115,29 @@ std::vector<std::function<Path(Client&)>> Paths() {
             return Path{"open", {[&] { return c.Open(); }}};
         },
         [](Client& c) { return PathTo("hello", c, {}); },
-        [](Client& c) { return PathTo("start", c, {[&] { return c.Start(kMinRingBytes); }}); },
+        [](Client& c) { return PathTo("start", c, {[&] { return c.Start(kMinRingBytes); }}, 1); },
         [](Client& c) {
             return PathTo("start with other rings", c,
                           {[&] { return c.Start(kMinRingBytes); }, [&] { return c.Ask(kControlStop, 0); },
-                           [&] { return c.Start(4 * kMinRingBytes); }});
+                           [&] { return c.Start(4 * kMinRingBytes); }},
+                          1);
         },
-        [](Client& c) { return PathTo("hook", c, {[&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); }}); },
+        [](Client& c) {
+            return PathTo("hook", c, {[&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); }}, kOfTheFirstHook);
+        },
         [](Client& c) {
             return PathTo(
                 "hook a driver with fast I/O while capturing", c,
-                {[&] { return c.Start(kMinRingBytes); }, [&] { return c.AddDriver(DRIVERMON_AFD_DRIVER_NAME); }});
+                {[&] { return c.Start(kMinRingBytes); }, [&] { return c.AddDriver(DRIVERMON_AFD_DRIVER_NAME); }},
+                kOfTheFirstHook);
         },
         [](Client& c) {
             return PathTo(
                 "hook again, when the totals of the first hook are to be kept", c,
                 {[&] { return c.Start(kMinRingBytes); }, [&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); },
                  [&] { return c.Echo(targets::kEchoBuffered); }, [&] { return c.RemoveDriver(); },
-                 [&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); }});
+                 [&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); }},
+                2, 1);
         },
         [](Client& c) {
             return PathTo("unhook", c,
@@ -122,6 +151,22 @@ std::vector<std::function<Path(Client&)>> Paths() {
         },
         [](Client& c) {
             return PathTo("counters", c, {[&] { return c.Ask(kControlGetCounters, sizeof(CountersReply)); }});
+        },
+        [](Client& c) {
+            return PathTo(
+                "counters, when contexts are looked for that can be reclaimed", c,
+                {[&] { return c.Start(kMinRingBytes); }, [&] { return c.AddDriver(DRIVERMON_ECHO_DRIVER_NAME); },
+                 [&] { return c.Hold(); }, [&] { return c.Echo(targets::kEchoBuffered); },
+                 [&] { return c.Ask(kControlGetCounters, sizeof(CountersReply)); }},
+                0, 1);
+        },
+        [](Client& c) {
+            return PathTo("predicates that hold starts", c, {[&] {
+                              Predicates predicates{};
+                              predicates.flags = kPredicateErrorsOnly;
+                              return c.Control(kControlSetPredicates, &predicates, sizeof(predicates), nullptr, 0);
+                          }},
+                          4);
         },
         [](Client& c) { return PathTo("list", c, {[&] { return c.Ask(kControlList, sizeof(ListReply)); }}); },
         [](Client& c) {
@@ -144,6 +189,7 @@ std::vector<std::function<Path(Client&)>> Paths() {
 TEST_CASE("each allocation of each path fails once: a clear status, and the next try succeeds") {
     for (const auto& make : Paths()) {
         bool happened = true;
+        uint32_t needed = 0, spared = 0;
         for (int64_t n = 1; happened; n++) {
             REQUIRE(n < 100);
             Client client;
@@ -156,6 +202,7 @@ TEST_CASE("each allocation of each path fails once: a clear status, and the next
                 sim::FailAllocation fail(n);
                 status = path.steps.back()();
                 happened = fail.Happened();
+                if (fail.Tag() == kPoolTag) (status == STATUS_SUCCESS ? spared : needed)++;
             }
             // What can do without (the totals of a hook that is gone stay where they are) may do without.
             if (status != STATUS_SUCCESS) {
@@ -164,8 +211,32 @@ TEST_CASE("each allocation of each path fails once: a clear status, and the next
                 CHECK(path.steps.back()() == STATUS_SUCCESS);
             }
             if (n == 1) CHECK(happened);
+            if (happened) continue;
+            CHECK(needed == path.needed);
+            CHECK(spared == path.spared);
         }
     }
+}
+
+TEST_CASE("each allocation of loading fails once: no driver, and nothing is left of it") {
+    // The driver itself, its shards, their cursors.
+    constexpr uint32_t kOurs = 3;
+    uint32_t ours = 0;
+    for (int64_t n = 1;; n++) {
+        REQUIRE(n < 100);
+        sim::FailAllocation fail(n);
+        sim::MachineOptions options;
+        options.targets = false;
+        std::unique_ptr<sim::Machine> machine;
+        try {
+            machine = sim::Machine::Boot(options);
+        } catch (const std::runtime_error&) {
+        }
+        ours += fail.Tag() == kPoolTag;
+        CHECK((machine == nullptr) == fail.Happened());
+        if (machine) break;
+    }
+    CHECK(ours == kOurs);
 }
 
 TEST_CASE("a request through a hook allocates nothing of ours") {
