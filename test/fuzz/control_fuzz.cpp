@@ -1,11 +1,11 @@
 // control_fuzz.cpp: a hostile program in front of the driver's control device: libFuzzer writes its script.
 //
 // An input is a list of steps; each opens or closes the device, sends a control call (each code, wrong codes, any
-// lengths, any bytes, perhaps without memory for it), sends requests to the drivers that may be hooked by then or leaves
-// them waiting, or does what the world around does: another hook on top, a driver that unloads and comes back,
-// processes that come and go. The real control code answers, on the simulated kernel, whose verifier and
-// AddressSanitizer judge; what it hands out must be whole records and whole entries. After the last step the machine
-// shuts down, and with it everything must be gone: hooks, references, memory.
+// lengths, any bytes, perhaps without memory for it), sends requests to the drivers that may be hooked by then or
+// leaves them waiting, or does what the world around does: another hook on top, a driver that unloads and comes back,
+// processes that come and go. The real control code answers, on the simulated kernel, whose verifier, AddressSanitizer
+// and UBSan judge; what it hands out must be whole records and whole entries. After the last step the machine shuts
+// down, and with it everything must be gone: hooks, references, memory.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -52,6 +52,11 @@ class Script {
         uint32_t word = 0;
         for (int i = 0; i < 4; i++) word = word << 8 | Byte();
         return word;
+    }
+    // Of a buffer: mostly short, up to a whole snap length.
+    uint32_t Length() {
+        const uint32_t drawn = Byte();
+        return drawn < 128 ? drawn : (drawn - 127) * (kMaxSnapLength / 128);
     }
     void Fill(void* to, size_t bytes) {
         for (size_t i = 0; i < bytes; i++) static_cast<uint8_t*>(to)[i] = Byte();
@@ -203,8 +208,9 @@ class Program {
                 call.outputBytes = sizeof(HelloReply);
                 break;
             case kControlStart:
+                // From rings that are too small for such a record to those that hold some.
                 Append(&call.input,
-                       StartRequest{kMinRingBytes << script_.Byte() % 4, script_.Byte(), script_.Byte(), 0});
+                       StartRequest{kMinRingBytes << script_.Byte() % 8, script_.Length(), script_.Length(), 0});
                 break;
             case kControlAddDriver: {
                 static const std::u16string kNames[] = {DRIVERMON_AFD_DRIVER_NAME, DRIVERMON_ECHO_DRIVER_NAME,
@@ -353,7 +359,7 @@ class Program {
                                               targets::kEchoNeither,  targets::kEchoPend,     targets::kEchoFail,
                                               targets::kEchoHold};
         const uint8_t which = script_.Byte() % 9;
-        std::vector<uint8_t> input(script_.Byte()), output(script_.Byte());
+        std::vector<uint8_t> input(script_.Length()), output(script_.Length());
         script_.Fill(input.data(), std::min<size_t>(input.size(), 16));
         if (which == 7) {
             echo->Write(input.data(), static_cast<uint32_t>(input.size()), 0, nullptr);

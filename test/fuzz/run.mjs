@@ -52,7 +52,7 @@ run(
   'cmake',
   ...['-S', root, '-B', build, '--log-level=WARNING', '-DDRIVERMON_FUZZ=ON'],
   ...['-DCMAKE_C_COMPILER=clang-14', '-DCMAKE_CXX_COMPILER=clang++-14'],
-  '-DDRIVERMON_SANITIZE=address,fuzzer-no-link',
+  '-DDRIVERMON_SANITIZE=address,undefined,fuzzer-no-link',
 )
 for (const name of names.filter((each) => values.only === undefined || values.only === each)) {
   run('cmake', '--build', build, '--target', `drivermon_${name}_fuzz`, '--parallel', '2')
