@@ -54,6 +54,26 @@ const everyMethod = 'the bytes of every transfer method'
 const mdlFlags = 'an MDL is read only if its pages cannot go away, and are memory'
 const userMemory =
   "a user address is read in its owner's process, below DISPATCH_LEVEL, and only if a user sent it"
+const fastWrite = 'FastIoWrite: the bytes written, where, and what was answered'
+const fastRead = 'FastIoRead: as many bytes as were read, from where, and what was answered'
+const fastFellThrough =
+  'FastIoRead and FastIoWrite that fall through: the READ or WRITE says which it continues'
+const fastControl =
+  'FastIoDeviceControl: its output is what was answered, if that can be read, and no more than was asked for'
+const requestorsOutput =
+  "where output lies with the requestor it is read as input is: a user's address only, under a handler"
+const wholeSnap =
+  'a whole snap length goes in and out, through the smallest ring and the smallest buffer that may be'
+const wholeSnapFast = 'fast I/O: a whole snap length goes in and out'
+const mappings = "mappings are the driver's to inherit: never executable, never read-only"
+const create = 'CREATE: the name as it was before the driver saw it, what for, and how'
+const createIsCut =
+  'CREATE: a long name is cut at the snap length, and when its start is held; both are told, the latter counted'
+const fileSystemControl =
+  "a file system's control is a control: by its method, where its minor function says so"
+const allocations = 'each allocation of each path fails once: a clear status, and the next try succeeds'
+const allocationsOfLoading = 'each allocation of loading fails once: no driver, and nothing is left of it'
+const tooHigh = "a call of the kernel's at a higher IRQL than it may have"
 const minorFunction = 'a READ or WRITE with a minor function has other parameters: no bytes, and none counted'
 const leaves = 'AllowUnload: it may go after a rest, with nothing hooked, chained or in flight'
 const unloads =
@@ -1280,7 +1300,7 @@ export const rules = [
   {
     rule: 'a held request that passes has both records',
     file: capture,
-    edits: [['startLoss = RecordHeld(shard, *held);', 'startLoss = kNotLost;']],
+    edits: [['startLoss = RecordHeld(shard, cell, *held);', 'startLoss = kNotLost;']],
     test: errorsOnly,
   },
   {
@@ -1418,6 +1438,28 @@ export const rules = [
   },
 
   // ---- Counters ----
+  {
+    rule: 'a start that found no room is one of its function',
+    file: capture,
+    edits: [
+      [
+        'LossReason loss = Counted(cell, recorder.Write(shard, &start->header',
+        'LossReason loss = ((void)cell, recorder.Write(shard, &start->header',
+      ],
+    ],
+    test: multiset,
+  },
+  {
+    rule: 'an end that found no room is one of its function',
+    file: capture,
+    edits: [
+      [
+        '    Counted(cell, recorder.Write(shard, &record.header',
+        '    ((void)cell, recorder.Write(shard, &record.header',
+      ],
+    ],
+    test: multiset,
+  },
   {
     rule: 'a cancelled request is no error',
     file: 'driver/core/counters.h',
@@ -1691,6 +1733,381 @@ export const rules = [
       ],
     ],
     test: 'an output length of 2 GiB and more is a length like any other',
+  },
+  {
+    rule: 'the output of METHOD_NEITHER is read as a user address, under a handler',
+    file: irp,
+    edits: [
+      [
+        'payload.AddUser(context.output, OutputBytes(context, ending.information));',
+        'payload.AddResident(context.output, OutputBytes(context, ending.information));',
+      ],
+    ],
+    test: requestorsOutput,
+  },
+  {
+    rule: "of a chain of MDLs only the first is read: its length is not the chain's",
+    file: payload,
+    edits: [
+      [
+        '    return MmGetMdlByteCount(mdl);\n',
+        '    return MmGetMdlByteCount(mdl) + (mdl->Next != nullptr ? MmGetMdlByteCount(mdl->Next) : 0);\n',
+      ],
+    ],
+    test: 'of a chain of MDLs the first is read',
+  },
+  {
+    rule: 'the mapping of an MDL that others inherit is not executable',
+    file: 'driver/core/mdl.h',
+    edits: [['NormalPagePriority | MdlMappingNoExecute)', 'NormalPagePriority)']],
+    test: mappings,
+  },
+  {
+    rule: 'the mapping of an MDL that others inherit is not read-only',
+    file: 'driver/core/mdl.h',
+    edits: [
+      [
+        'NormalPagePriority | MdlMappingNoExecute)',
+        'NormalPagePriority | MdlMappingNoExecute | MdlMappingNoWrite)',
+      ],
+    ],
+    test: mappings,
+  },
+  {
+    rule: 'pool is not executable',
+    file: hooks,
+    edits: [['ExAllocatePoolWithTag(NonPagedPoolNx,', 'ExAllocatePoolWithTag(NonPagedPool,']],
+    test: unhooked,
+  },
+  {
+    rule: 'pool is not paged',
+    file: hooks,
+    edits: [['ExAllocatePoolWithTag(NonPagedPoolNx,', 'ExAllocatePoolWithTag(PagedPool,']],
+    test: unhooked,
+  },
+
+  // ---- A whole snap length ----
+  {
+    rule: 'a start tells of 65,536 bytes of payload',
+    file: capture,
+    edits: [
+      [
+        'start->payloadLength = payload.length();',
+        'start->payloadLength = static_cast<uint16_t>(payload.length());',
+      ],
+    ],
+    test: wholeSnap,
+  },
+  {
+    rule: 'an end tells of 65,536 bytes of payload',
+    file: capture,
+    edits: [
+      [
+        'record.payloadLength = payload.length();',
+        'record.payloadLength = static_cast<uint16_t>(payload.length());',
+      ],
+    ],
+    test: wholeSnapFast,
+  },
+  {
+    rule: 'a ring takes a record of almost half its size',
+    file: recorder,
+    edits: [['if (size > ring.MaxRecord()) {', 'if (size > ring.MaxRecord() / 2) {']],
+    test: wholeSnap,
+  },
+  {
+    rule: 'the largest record that may be stalls no reader with the smallest buffer that may be',
+    file: recorder,
+    edits: [['if (record->size > capacity - used) {', 'if (record->size > capacity / 2 - used) {']],
+    test: wholeSnap,
+  },
+  {
+    rule: 'a scratch block takes a whole snap length',
+    file: payload,
+    edits: [
+      [
+        'memory_.Allocate(static_cast<size_t>(blocks) * kMaxSnapLength)',
+        'memory_.Allocate(static_cast<size_t>(blocks) * kMaxSnapLength / 16)',
+      ],
+    ],
+    test: wholeSnapFast,
+  },
+
+  // ---- The bytes of fast I/O ----
+  {
+    rule: 'FastIoRead has output',
+    file: 'driver/core/thunks.cpp',
+    edits: [
+      [
+        '    call->output = buffer;\n    call->outputLength = length;\n',
+        '    (void)call, (void)buffer, (void)length;\n',
+      ],
+    ],
+    test: fastRead,
+  },
+  {
+    rule: 'FastIoWrite has input',
+    file: 'driver/core/thunks.cpp',
+    edits: [
+      [
+        '    call->input = buffer;\n    call->inputLength = length;\n',
+        '    (void)call, (void)buffer, (void)length;\n',
+      ],
+    ],
+    test: fastWrite,
+  },
+  {
+    rule: 'FastIoDeviceControl has output',
+    file: 'driver/core/thunks.cpp',
+    edits: [
+      [
+        '    call->output = output;\n    call->outputLength = outputLength;\n',
+        '    (void)output, (void)outputLength;\n',
+      ],
+    ],
+    test: fastControl,
+  },
+  {
+    rule: 'a fast read or write has a place',
+    file: 'driver/core/thunks.cpp',
+    edits: [['if (call->offset == nullptr) call->offset = offset;', '(void)call, (void)offset;']],
+    test: fastWrite,
+  },
+  {
+    rule: 'the input of a fast-I/O call is recorded',
+    file: fastIo,
+    edits: [
+      ['if (verdict.Kept() && call.inputLength != 0) payload.AddUser(call.input, call.inputLength);', ''],
+    ],
+    test: fastWrite,
+  },
+  {
+    rule: 'the output of a fast-I/O call is recorded',
+    file: fastIo,
+    edits: [['if (bytes != 0) payload.AddUser(call.output, bytes);', '']],
+    test: fastRead,
+  },
+  {
+    rule: 'the output of a fast-I/O call is read under a handler',
+    file: fastIo,
+    edits: [
+      [
+        'if (bytes != 0) payload.AddUser(call.output, bytes);',
+        'if (bytes != 0) payload.AddResident(call.output, bytes);',
+      ],
+    ],
+    test: fastControl,
+  },
+  {
+    rule: 'a fast-I/O call that ended in an error has no output',
+    file: fastIo,
+    edits: [[' && !NT_ERROR(ending.status)) {', ') {']],
+    test: fastControl,
+  },
+  {
+    rule: 'the output of a fast-I/O call is what Information says',
+    file: fastIo,
+    edits: [['if (ending.information < bytes) bytes = static_cast<uint32_t>(ending.information);', '']],
+    test: fastRead,
+  },
+  {
+    rule: 'the output of a fast-I/O call is no longer than was asked for',
+    file: fastIo,
+    edits: [
+      [
+        'if (ending.information < bytes) bytes = static_cast<uint32_t>(ending.information);',
+        'bytes = static_cast<uint32_t>(ending.information);',
+      ],
+    ],
+    test: fastControl,
+  },
+  {
+    rule: "a fast write's Information is no output",
+    file: fastIo,
+    edits: [[' && call.function != kFastIoWrite;', ';']],
+    test: fastWrite,
+  },
+  {
+    rule: 'a READ continues a FastIoRead',
+    file: fastIo,
+    edits: [['identity->major = IRP_MJ_READ;', 'return false;']],
+    test: fastFellThrough,
+  },
+  {
+    rule: 'a WRITE continues a FastIoWrite',
+    file: fastIo,
+    edits: [['identity->major = IRP_MJ_WRITE;', 'return false;']],
+    test: fastFellThrough,
+  },
+  {
+    rule: 'an IRP continues a read or write of the same place only',
+    file: irp,
+    edits: [
+      ['identity.offset = start->byteOffset;', 'identity.offset = 0;'],
+      ['call.offset != nullptr ? static_cast<uint64_t>(call.offset->QuadPart) : 0;', '0;', fastIo],
+    ],
+    test: 'the READ of another place continues no FastIoRead',
+  },
+
+  // ---- CREATE, and a file system's controls ----
+  {
+    rule: 'the name of a CREATE is recorded',
+    file: irp,
+    edits: [['            payload->AddPaged(file->FileName.Buffer, file->FileName.Length);\n', '']],
+    test: create,
+  },
+  {
+    rule: 'the name of a CREATE is told to be one',
+    file: irp,
+    edits: [
+      ['if (IsCreate(arrival.major) && payload.length() != 0) start.flags |= kRequestPayloadIsName;', ''],
+    ],
+    test: create,
+  },
+  {
+    rule: 'the name of a CREATE is not touched at DISPATCH_LEVEL',
+    file: irp,
+    edits: [
+      ['file->FileName.Buffer != nullptr && arrival.irql <= APC_LEVEL)', 'file->FileName.Buffer != nullptr)'],
+    ],
+    test: 'CREATE at DISPATCH_LEVEL: the name is paged, and left alone',
+  },
+  {
+    rule: 'the access that a CREATE asks for is told',
+    file: irp,
+    edits: [['access = stack->Parameters.Create.SecurityContext->DesiredAccess;', '']],
+    test: create,
+  },
+  {
+    rule: 'a held name that is cut is counted',
+    file: capture,
+    edits: [
+      [
+        'payload.length() < wanted)) {',
+        'payload.length() < wanted && (start->flags & kRequestPayloadIsName) == 0)) {',
+      ],
+    ],
+    test: createIsCut,
+  },
+  {
+    rule: "a file system's control is one",
+    file: irp,
+    edits: [
+      [
+        'return major == IRP_MJ_FILE_SYSTEM_CONTROL && (minor == 0 || minor == 4);',
+        'return (void)minor, false;',
+      ],
+    ],
+    test: fileSystemControl,
+  },
+  {
+    rule: "a file system's control by a driver is one, too",
+    file: irp,
+    edits: [['(minor == 0 || minor == 4)', 'minor == 0']],
+    test: fileSystemControl,
+  },
+  {
+    rule: 'a mount is no control: it has other parameters',
+    file: irp,
+    edits: [['(minor == 0 || minor == 4)', '(minor < 5)']],
+    test: fileSystemControl,
+  },
+
+  // ---- What the simulated kernel sees ----
+  {
+    rule: 'the simulated kernel sees a call at too high an IRQL',
+    file: 'driver/sim/processor.cpp',
+    edits: [['if (irql > most) Violation', 'if (irql > HIGH_LEVEL + most) Violation']],
+    test: tooHigh,
+  },
+  {
+    rule: 'a driver is looked for outside of spin locks',
+    file: hooks,
+    edits: [
+      [
+        '    NTSTATUS status = ObReferenceObjectByName(',
+        '    KIRQL irql;\n    KeRaiseIrql(DISPATCH_LEVEL, &irql);\n    NTSTATUS status = ObReferenceObjectByName(',
+      ],
+      [
+        '    if (!NT_SUCCESS(status)) {\n        // Not there,',
+        '    KeLowerIrql(irql);\n    if (!NT_SUCCESS(status)) {\n        // Not there,',
+      ],
+    ],
+    test: unhooked,
+  },
+
+  // ---- Without memory ----
+  {
+    rule: 'contexts are looked for without memory, too',
+    file: table,
+    edits: [['if (!latest_.Allocate(entries)) return;', 'latest_.Allocate(entries);']],
+    test: allocations,
+  },
+  {
+    rule: 'no starts are held without memory for them',
+    file: capture,
+    edits: [
+      [
+        '        NTSTATUS status = heldStarts_.Initialize(recorder.platform());\n        if (!NT_SUCCESS(status)) return status;\n',
+        '        heldStarts_.Initialize(recorder.platform());\n',
+      ],
+    ],
+    test: allocations,
+  },
+  {
+    rule: 'nothing is hooked without contexts',
+    file: table,
+    edits: [
+      [
+        'if (!contexts_.Allocate(capacity)) return STATUS_INSUFFICIENT_RESOURCES;',
+        'contexts_.Allocate(capacity);',
+      ],
+    ],
+    test: allocations,
+  },
+  {
+    rule: 'nothing is hooked without cells',
+    file: hooks,
+    edits: [
+      [
+        '        if (!watch->cells.Allocate(capture_->recorder.shardCount())) {',
+        '        watch->cells.Allocate(capture_->recorder.shardCount());\n        if (false) {',
+      ],
+    ],
+    test: allocations,
+  },
+  {
+    rule: 'an allocation more is seen to be failed by no test',
+    file: control,
+    edits: [
+      [
+        '    ListReply reply;\n',
+        '    PoolArray<uint8_t> more;\n    if (!more.Allocate(64)) return STATUS_INSUFFICIENT_RESOURCES;\n    ListReply reply;\n',
+      ],
+    ],
+    test: allocations,
+  },
+  {
+    rule: 'we are not loaded without shards',
+    file: recorder,
+    edits: [
+      [
+        'if (!shards_.Allocate(processors + 1) || !cursors_.Allocate(processors + 1)) return STATUS_INSUFFICIENT_RESOURCES;',
+        'shards_.Allocate(processors + 1);\n    cursors_.Allocate(processors + 1);',
+      ],
+    ],
+    test: allocationsOfLoading,
+  },
+  {
+    rule: 'what was had is given back when loading fails',
+    file: 'driver/core/driver.cpp',
+    edits: [
+      [
+        '        Destroy(driver);\n        return status;',
+        '        theDriver = nullptr;\n        return status;',
+      ],
+    ],
+    test: allocationsOfLoading,
   },
   {
     rule: 'nothing is allocated on the path of a request',
