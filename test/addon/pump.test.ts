@@ -79,6 +79,25 @@ test('what the rings cannot hold is counted, to the last record', async () => {
   expect(droppedByDriver(source)).toBe(tally.lost)
 })
 
+test('JavaScript that stands still while the rings overflow costs what is counted, and no more memory', async () => {
+  start(source)
+  const tally = new Tally(source, 8, MIN_DATA_BYTES)
+  source.startTraffic({ seed: 8, rate: 0, count: 0 })
+  stall(() => droppedByDriver(source) >= 1000)
+  const slots = tally.snapshot()
+  stall(() => droppedByDriver(source) >= 100_000)
+  expect(tally.snapshot().equals(slots)).toBe(true)
+  expect(tally.batches).toBe(0)
+  source.stopTraffic()
+  stop(source)
+  await tally.ended
+  const issued = source.issued()[ECHO]
+  expect(tally.lost).toBeGreaterThanOrEqual(100_000)
+  expect(droppedByDriver(source)).toBe(tally.lost)
+  expect(tally.starts + tally.lostStarts).toBe(issued)
+  expect(tally.ends + tally.lost - tally.lostStarts).toBe(issued)
+})
+
 test('stopPump leaves full slots to be emptied, and a new pump goes on where it was', async () => {
   start(source)
   const first = new Tally(source, 4)

@@ -72,8 +72,9 @@ export function droppedByDriver(source: NativeSource): number {
 export class Tally {
   starts = 0
   ends = 0
-  /** Sum of all Loss records. */
+  /** Sum of all Loss records, and of the starts in them. */
   lost = 0
+  lostStarts = 0
   batches = 0
   error: Error | null = null
   /** Resolves when the pump has ended by itself. */
@@ -101,6 +102,11 @@ export class Tally {
       this.empty()
       if (!source.pumping()) resolveEnded()
     })
+  }
+
+  /** What lies in the slots and their headers now. */
+  snapshot(): Buffer {
+    return Buffer.from(this.#slots)
   }
 
   empty(): void {
@@ -131,7 +137,9 @@ export class Tally {
       if (type === RecordType.Loss) {
         this.lost += batch.getUint32(at + LossRecord.others, true)
         for (let reason = 0; reason < LOSS_REASON_COUNT; reason++) {
-          this.lost += batch.getUint32(at + LossRecord.starts + 4 * reason, true)
+          const starts = batch.getUint32(at + LossRecord.starts + 4 * reason, true)
+          this.lostStarts += starts
+          this.lost += starts
           this.lost += batch.getUint32(at + LossRecord.ends + 4 * reason, true)
         }
       }

@@ -1,7 +1,16 @@
 // cli.test.ts: the built program as a user runs it: record on the simulated kernel, then read what it wrote.
 
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -21,8 +30,13 @@ interface Result {
   err: string
 }
 
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+const start = (...args: string[]) => startIn({}, ...args)
+
+function startIn(env: NodeJS.ProcessEnv, ...args: string[]) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   const result: Result = { status: null, out: '', err: '' }
   child.stdout.on('data', (data) => {
     result.out += data
@@ -146,6 +160,57 @@ describe('drivermon on the simulated kernel', () => {
     expect(err).toMatch(
       /^drivermon: \/dev\/full: recording stopped: the disk is full: make room.* 0 can be read\ndrivermon: the capture has ended with the problems above\n$/,
     )
+  })
+
+  it.skipIf(process.platform === 'win32').each([
+    ['an exception', 'throw new Error("nobody thought of it")'],
+    ['a rejection', 'void Promise.reject(new Error("nobody thought of it"))'],
+  ])('ends in good order after %s that nobody catches', async (_what, fault) => {
+    const bomb = join(folder, 'bomb.cjs')
+    writeFileSync(bomb, `process.on('SIGUSR2', () => { ${fault} })`)
+    const file = join(folder, 'fault.pcapng')
+    const { child, ended } = startIn(
+      { NODE_OPTIONS: `--require ${bomb}` },
+      ...['record', '--source', 'sim', '--driver', 'AFD', '--out', file, '--force', '--json', '--progress'],
+    )
+    await new Promise((resolve) => child.stderr.once('data', resolve))
+    child.kill('SIGUSR2')
+    const { status, out, err } = await ended
+    expect(status).toBe(1)
+    expect(err).toMatch(/\ndrivermon: Error: nobody thought of it\n +at .*bomb\.cjs/)
+    expect(err).toMatch(/\ndrivermon: ended by the error above, .*: please report it\n$/)
+    const summary = JSON.parse(out) as Summary
+    expect(summary.requests + lostStarts(summary)).toBe(summary.issued)
+    expect(summary.records.written).toBe(summary.records.offered)
+    expect((await run('stats', file)).status).toBe(0)
+  })
+
+  it.skipIf(process.platform === 'win32')('ends at a second Ctrl-C though a write never does', async () => {
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    // Somebody who opens it and never reads.
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+    const { child, ended } = start(
+      ...[
+        'record',
+        '--source',
+        'sim',
+        '--driver',
+        'AFD',
+        '--out',
+        fifo,
+        '--force',
+        '--rate',
+        'max',
+        '--progress',
+      ],
+    )
+    await new Promise((resolve) => child.stderr.once('data', resolve))
+    const presses = setInterval(() => child.kill('SIGINT'), 400)
+    const { err } = await ended
+    clearInterval(presses)
+    closeSync(reader)
+    expect(err).toMatch(/drivermon: aborted: the end of the capture is missing in the file\n$/)
   })
 
   it('ends quietly when nobody reads its output any more', async () => {
