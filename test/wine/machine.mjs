@@ -21,6 +21,7 @@ const services = [
   { name: 'DriverMon1', file: 'DriverMon.sys' },
   { name: 'DrivermonEcho', file: 'DrivermonEcho.sys' },
   { name: 'DrivermonLayer', file: 'DrivermonLayer.sys' }, // goes on top of the one before
+  { name: 'DrivermonRaiser', file: 'DrivermonRaiser.sys' },
 ]
 const ours = services[0].name
 
@@ -52,11 +53,14 @@ export function windowsNode() {
 /** Asks the drivers, and knows what must be seen. */
 export const caller = join(driverFolder, 'caller.exe')
 
-/** The addon, the drivers and the caller, for Windows. */
+/** Loads the drivers, and says so. */
+const machineProgram = join(driverFolder, 'machine.exe')
+
+/** The addon, the drivers and the programs above, for Windows. */
 export function buildForWindows() {
   const steps = [
     [process.execPath, join(root, 'addon/build.mjs'), '--windows'],
-    ['cmake', '--build', driverFolder, '--target', 'caller'],
+    ['cmake', '--build', driverFolder, '--target', 'caller', 'machine'],
   ]
   for (const [program, ...args] of steps) {
     const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
@@ -77,8 +81,9 @@ export class Machine {
   #wine
   #node
   #allowUnload
-  /** @type {ReturnType<Wine['start']> | undefined} */
-  #idle
+  /** The program that has booted the machine, and keeps it from shutting down.
+   * @type {ReturnType<Wine['start']> | undefined} */
+  #keeper
 
   /** @param {string} prefix @param {{ allowUnload?: boolean }} options allowUnload: as on a developer's test machine */
   constructor(prefix, { allowUnload = false } = {}) {
@@ -94,45 +99,28 @@ export class Machine {
     const changed = services.filter(({ file }) => placeDriver(wine, file))
     // A driver that has hooked something stays until the machine is switched off.
     if (changed.length > 0) wine.powerOff()
-    // Wine shuts down with its last ordinary program: this one stays until we leave.
-    this.#idle = wine.start([this.#node, '-e', 'setInterval(() => {}, 1e9)'])
+    const allowed = this.#allowUnload ? ['--allow-unload', ours] : []
+    const drivers = services.map(({ name, file }) => `${name}=${file}`)
+    const keeper = this.start([machineProgram, 'boot', ...allowed, ...drivers])
+    this.#keeper = keeper
     process.once('exit', () => this.leave())
-    for (const { name, file } of services) {
-      if ((await wine.run(['sc', 'query', name], 30_000)).status === 0) continue
-      const path = `C:\\windows\\system32\\drivers\\${file}`
-      const group = ['group=', 'System Bus Extender']
-      await wine.expect(['sc', 'create', name, 'type=', 'kernel', 'binPath=', path, ...group], 30_000)
-    }
-    if (this.#allowUnload) {
-      const key = `HKLM\\System\\CurrentControlSet\\Services\\${ours}`
-      await wine.expect(['reg', 'add', key, '/v', 'AllowUnload', '/t', 'REG_DWORD', '/d', '1', '/f'], 30_000)
-    }
-    // MountMgr is Wine's own, and starts by itself, but not necessarily before we need it.
-    for (const name of ['MountMgr', ...services.map((service) => service.name)])
-      await this.#startService(name)
+    await keeper.says('booted', 120_000)
   }
 
-  async #startService(/** @type {string} */ name) {
-    const start = await this.#wine.run(['net', 'start', name], 60_000)
-    const state = await this.#stateOf(name)
-    if (state !== 'RUNNING')
-      throw new Error(`The service ${name} does not start, it is ${state}: ${start.stdout}`)
+  /** Asks a driver to unload. Returns whether it is still loaded. */
+  async stopDriver(name = ours) {
+    return (await this.#service('stop', name)) !== 'STOPPED'
   }
 
-  /** RUNNING, STOPPED, … */
-  async #stateOf(/** @type {string} */ name) {
-    const { stdout } = await this.#wine.expect(['sc', 'query', name], 30_000)
-    return /STATE\s*:\s*\d+\s+(\w+)/.exec(stdout)?.[1]
+  async startDriver(name = ours) {
+    const state = await this.#service('start', name)
+    if (state !== 'RUNNING') throw new Error(`${name} does not start, it is ${state}`)
   }
 
-  /** Asks our driver to unload. Returns whether it is still loaded. */
-  async stopDriver() {
-    await this.#wine.run(['sc', 'stop', ours], 30_000)
-    return (await this.#stateOf(ours)) !== 'STOPPED'
-  }
-
-  async startDriver() {
-    await this.#startService(ours)
+  /** Its state afterwards: RUNNING, STOPPED, … */
+  async #service(/** @type {'start' | 'stop'} */ what, /** @type {string} */ name) {
+    const { stdout } = await this.#wine.expect([machineProgram, what, name], 60_000)
+    return stdout.trim()
   }
 
   /** A Windows program, started. */
@@ -147,7 +135,7 @@ export class Machine {
 
   /** Leaves the machine; it stays on while others use it. */
   leave() {
-    this.#idle?.kill()
+    this.#keeper?.kill()
   }
 
   powerOff() {

@@ -8,6 +8,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const wineFolder = process.env.DRIVERMON_WINE ?? '/usr/lib/wine'
 const loader = join(wineFolder, 'wine64')
@@ -75,6 +76,23 @@ class Program {
 
   get running() {
     return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /**
+   * Waits until it has written something.
+   * @param {string} text
+   * @param {number} timeoutMs
+   */
+  async says(text, timeoutMs) {
+    const deadline = performance.now() + timeoutMs
+    while (!this.stdout().includes(text)) {
+      const late = performance.now() > deadline
+      if (!this.running || late)
+        throw new Error(
+          `${this.name} ${late ? 'has not said' : 'ended before it said'} ${text}\n${this.stdout()}${this.stderr()}`,
+        )
+      await sleep(20)
+    }
   }
 
   /** Ctrl-C. (Wine turns SIGINT into the console event.) */
