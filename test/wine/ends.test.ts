@@ -88,6 +88,47 @@ it('unhooks when its client is killed, and harms nobody', async () => {
   await lookAround('after-killed-caller')
 })
 
+it('a hooked driver may be unloaded, and loaded and hooked again', async () => {
+  const at = newFolder('unloaded-target')
+  const recorder = await startRecorder(machine, join(at, 'before.pcapng'), [drivers.layer, drivers.echo])
+  expect(await machine.stopDriver('DrivermonLayer')).toBe(false)
+  await until(recorder, 'word of it', () => recorder.stderr().includes('has been unloaded'))
+  recorder.interrupt()
+  const { status, stderr } = await recorder.end(30_000)
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(`${drivers.layer} has been unloaded; it is watched no longer.`),
+  ])
+  await machine.startDriver('DrivermonLayer')
+  const file = join(at, 'after.pcapng')
+  const next = await startRecorder(machine, file, [drivers.layer, drivers.echo])
+  await runCaller(machine, 'ask', at)
+  await endRecorder(next)
+  const truth = readTruth(join(at, 'truth.jsonl'), snap)
+  const rows = rowsOf(file).filter(({ pid, driver }) => pid === truth.process && driver === drivers.layer)
+  const issued = comparable(truth.threads).map((all) => all.filter(({ driver }) => driver === drivers.layer))
+  expect(rows.length).toBeGreaterThan(800)
+  expect(comparable(requestsOf(rows))).toEqual(issued.filter((requests) => requests.length > 0))
+})
+
+it('a fast-I/O routine that raises leaves nothing behind', async () => {
+  const at = newFolder('raised')
+  await runCaller(machine, 'raise', at)
+  const { process, answers } = readTruth(join(at, 'raised.truth.jsonl'), snap)
+  expect(answers.get('raiser')).toEqual(['1', '0', '2', '1', '0', '2'])
+  expect(answers.get('in flight')).toEqual(['0'])
+  const rows = rowsOfRecords(join(at, 'raised.records')).filter(({ pid }) => pid === process)
+  const asked = rows.filter((row) => row.function === 'FAST_IO_QUERY_BASIC_INFO')
+  const round = [
+    ['done', 'STATUS_SUCCESS'],
+    ['done', null],
+    ['unseen', 'STATUS_UNHANDLED_EXCEPTION'],
+  ]
+  expect(asked.map(({ state, status }) => [state, status])).toEqual([...round, ...round])
+  const controls = rows.filter((row) => row.function === 'IRP_MJ_DEVICE_CONTROL')
+  expect(controls.map(({ state, status }) => [state, status])).toEqual(Array(6).fill(round[0]))
+})
+
 it('may be unloaded after a rest, and loaded again', async () => {
   const at = newFolder('unloaded')
   await endRecorder(await startRecorder(machine, join(at, 'capture.pcapng'), [drivers.echo]))

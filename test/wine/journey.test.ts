@@ -72,6 +72,10 @@ describe('with the real driver under Wine', () => {
     expect(others.filter((row) => row.driver === driver)).toEqual([])
   })
 
+  it('names the program that asked, by the list of processes that user mode can see', () => {
+    expect(new Set(ours.map(({ process }) => process))).toEqual(new Set(['caller.exe']))
+  })
+
   it('shows one request on its way through three devices, which end in the opposite order', () => {
     const [all] = requestsOf(ours).keys()
     const onTheWay = ours.filter((row) => row.tid === all && row.code !== layerUse && isComparable(row))

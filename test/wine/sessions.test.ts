@@ -14,8 +14,9 @@ const sessions = [
   { name: 'codes', requests: 13 },
   { name: 'errors', requests: 2 },
   { name: 'slow', requests: 1 },
-  { name: 'processes', requests: 0 },
-  { name: 'drivers', requests: 0 },
+  { name: 'processes', requests: 10 },
+  { name: 'drivers', requests: 10 },
+  { name: 'own', requests: 10 },
   { name: 'changed', requests: 30 },
   { name: 'snapped', requests: 10, snap: { input: 11, output: 33 } },
   { name: 'in-flight', requests: 4 },
@@ -49,6 +50,26 @@ describe.each(Object.entries(kernels))('on %s', (_, from) => {
     const issued = comparable(truth.threads)
     expect(issued.flat()).toHaveLength(requests)
     expect(comparable(requestsOf(rows))).toEqual(issued)
+  })
+
+  it('own: what is left out is counted', () => {
+    const { answers } = readTruth(join(from, 'own.truth.jsonl'), { input: 256, output: 256 })
+    expect(answers.get('counted')).toEqual(['7', '14'])
+  })
+
+  it('sampled: one request in three, and the others are counted', () => {
+    const truth = readTruth(join(from, 'sampled.truth.jsonl'), { input: 256, output: 256 })
+    const issued = comparable(truth.threads).flat()
+    const rows = rowsOfRecords(join(from, 'sampled.records')).filter(({ pid }) => pid === truth.process)
+    const recorded = comparable(requestsOf(rows)).flat()
+    expect(issued).toHaveLength(60)
+    expect(recorded.length + Number(truth.answers.get('sampled out'))).toBe(60)
+    expect(recorded.length).toBeGreaterThanOrEqual(20)
+    expect(recorded.length).toBeLessThan(40)
+    // Each is one that was asked, in the order of asking.
+    const places = recorded.map((request) => issued.findIndex(({ input }) => input === request.input))
+    expect(recorded).toEqual(places.map((place) => issued[place]))
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
   })
 
   it('in-flight: what is under way is listed as long as it is', () => {

@@ -75,6 +75,7 @@ export interface Row {
   row: number
   state: string
   driver: string
+  process: string
   pid: number
   tid: number
   function: string

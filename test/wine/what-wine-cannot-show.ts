@@ -12,10 +12,11 @@
 //   the topmost driver without a routine of its own   Wine puts one there. A location copied whole is therefore shown
 //                             one layer below: Wine's own routine does not bear being called twice, hook or no hook.
 //   a location skipped and then set   Wine hangs, hook or no hook.
-//   fast I/O                  Wine never calls it.
+//   fast I/O                  Wine never calls it. (That a routine that raises leaves nothing behind is shown there alone:
+//                             a driver asks itself, `caller raise`; the simulated kernel knows no exceptions.)
 //   mapping of MDLs           Every MDL is mapped there from the beginning.
 //   access control lists, exclusive open   Wine consults neither.
-//   processes that come and go   Wine accepts the routine and never calls it.
+//   processes that come and go   Wine accepts the routine and never calls it. Names come from user mode's list.
 //   a cancel that races with the end   Wine's server hands the driver a cancel of a request that has just ended; it hits
 //                             whichever has the IRP's memory now, hook or no hook.
 //   unloading refused, then granted   Wine asks a driver that has refused no more.

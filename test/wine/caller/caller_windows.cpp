@@ -3,6 +3,7 @@
 //   caller ask FOLDER        asks every driver, for somebody else to capture
 //   caller sessions FOLDER   runs the sessions, with a client of its own
 //   caller look FOLDER       one of them
+//   caller raise FOLDER      asks the raiser, with a client of its own
 //   caller hold FOLDER       leaves requests pending until it is killed
 //   caller stress SECONDS    runs the stress
 //
@@ -16,10 +17,12 @@
 
 #include <stdexcept>
 
+#include "client.h"
 #include "scenario.h"
 #include "sessions.h"
 #include "stress.h"
 #include "targets/echo_protocol.h"
+#include "targets/raiser_protocol.h"
 
 // mingw's <winternl.h> does not declare these two.
 extern "C" NTSTATUS NTAPI NtReadFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG,
@@ -175,6 +178,30 @@ void AskForVolumes(Truth& truth) {
     truth.TellAnswer("GetVolumeNameForVolumeMountPointW", Narrow(name));
 }
 
+// A hooked fast-I/O routine that handles, that does not, that raises: and again, for nothing is the worse for it.
+void AskRaiser(Truth& truth, const std::string& recordsFile) {
+    using namespace drivermon::targets;
+    Client client(Open);
+    client.Hook(DRIVERMON_RAISER_DRIVER_NAME);
+    Predicates everything{};
+    everything.flags = kPredicateOwnProcesses;
+    client.SetPredicates(everything);
+    client.Start({256, 256});
+    sim::Status status;
+    const auto raiser = Open(DRIVERMON_RAISER_USER_PATH, false, &status);
+    if (!raiser) throw std::runtime_error("cannot open the raiser");
+    for (int round = 0; round < 2; round++) {
+        for (const RaiserManner manner : {kRaiserHandles, kRaiserFallsThrough, kRaiserRaises}) {
+            uint32_t outcome = 0, returned = 0;
+            status = raiser->Control(kRaiserAsk, &manner, sizeof(manner), &outcome, sizeof(outcome), &returned);
+            if (status != 0) throw std::runtime_error("the raiser refuses");
+            truth.TellAnswer("raiser", std::to_string(outcome));
+        }
+    }
+    truth.TellAnswer("in flight", std::to_string(client.InFlight().size()));
+    client.StopAndSave(recordsFile);
+}
+
 // For whoever wants to see it die. The truth is complete when the answer is in it.
 [[noreturn]] void HoldForever(Truth& truth) {
     using namespace drivermon::targets;
@@ -198,6 +225,9 @@ int Run(const std::string& what, const std::string& folder) {
         AskEcho(truth, Open);
         AskMountMgr(truth);
         AskForVolumes(truth);
+    } else if (what == "raise") {
+        Truth truth(folder + "/raised.truth.jsonl", processId);
+        AskRaiser(truth, folder + "/raised.records");
     } else if (what == "hold") {
         Truth truth(folder + "/held.truth.jsonl", processId);
         HoldForever(truth);
@@ -215,7 +245,7 @@ int Run(const std::string& what, const std::string& folder) {
 int main(int argc, char** argv) {
     try {
         const int result = argc == 3 ? drivermon::caller::Run(argv[1], argv[2]) : 2;
-        if (result == 2) std::fprintf(stderr, "usage: caller ask|sessions|look|hold FOLDER, or stress SECONDS\n");
+        if (result == 2) std::fprintf(stderr, "usage: caller ask|sessions|look|raise|hold FOLDER, or stress SECONDS\n");
         return result;
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "caller: %s\n", failure.what());

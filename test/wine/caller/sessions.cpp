@@ -44,6 +44,7 @@ void AskABit(Handle& echo) {
 struct Setting {
     Client& client;
     uint32_t echoId;  // the hooked driver's
+    uint32_t processId;
     Handle::Opener open;
     Truth& truth;
 };
@@ -105,12 +106,23 @@ void OnlySlow(Setting& s) {
     AskABit(echo);
 }
 
+bool Each(const Request&) {
+    return true;
+}
+bool None(const Request&) {
+    return false;
+}
+
 void OnlySomeProcesses(Setting& s) {
     Predicates predicates = Everything();
     predicates.processMode = kPredicateOnly;
     predicates.processCount = 1;
     predicates.processes[0] = 0xFFFFFFF0;
-    AskUnder(s, predicates, [](const Request&) { return false; });
+    AskUnder(s, predicates, None);
+    predicates.processes[0] = s.processId;
+    AskUnder(s, predicates, Each);
+    predicates.processMode = kPredicateAllBut;
+    AskUnder(s, predicates, None);
 }
 
 void OnlySomeDrivers(Setting& s) {
@@ -118,7 +130,38 @@ void OnlySomeDrivers(Setting& s) {
     predicates.driverMode = kPredicateAllBut;
     predicates.driverCount = 1;
     predicates.drivers[0] = s.echoId;
-    AskUnder(s, predicates, [](const Request&) { return false; });
+    AskUnder(s, predicates, None);
+    predicates.driverMode = kPredicateOnly;
+    AskUnder(s, predicates, Each);
+    predicates.drivers[0] = s.echoId + 1;
+    AskUnder(s, predicates, None);
+}
+
+// As it is unless one asks for more: the client's own are counted, and not recorded.
+void NotItsOwn(Setting& s) {
+    const auto counted = [&] {
+        uint64_t arrivals = 0;
+        for (const FunctionCounters& each : s.client.ReadCounters().functions) {
+            if (each.function == static_cast<uint32_t>(Major::DeviceControl)) arrivals += each.arrivals;
+        }
+        return arrivals;
+    };
+    AskUnder(s, Predicates{}, None);
+    s.truth.TellAnswer("counted", std::to_string(counted()));
+    AskUnder(s, Everything(), Each);
+    s.truth.TellAnswer("counted", std::to_string(counted()));
+}
+
+// Which one of three is recorded depends on the processors it comes to; that none is lost does not.
+void OneInThree(Setting& s) {
+    Predicates predicates = Everything();
+    predicates.leftOutFunctions = ((1ull << kFunctionCount) - 1) & ~(1ull << static_cast<int>(Major::DeviceControl));
+    predicates.sampleEvery = 3;
+    s.client.SetPredicates(predicates);
+    s.truth.Only(HasCode);
+    Handle echo(s.truth, s.open, kEcho);
+    for (uint32_t i = 0; i < 60; i++) echo.Control(kEchoBuffered, Payload(16, i), 16);
+    s.truth.TellAnswer("sampled out", std::to_string(s.client.ReadCounters().totals.sampledOut));
 }
 
 // From one request to the next.
@@ -182,7 +225,7 @@ class Sessions {
     void Run(const std::string& name, SnapLengths snap, void (*work)(Setting&)) {
         Truth truth(FileOf(name, "truth.jsonl"), processId_);
         Start(snap);
-        Setting setting{client_, echoId_, open_, truth};
+        Setting setting{client_, echoId_, processId_, open_, truth};
         work(setting);
         client_.StopAndSave(FileOf(name, "records"));
     }
@@ -270,6 +313,8 @@ void RunSessions(const std::string& folder, uint32_t processId, Handle::Opener o
     sessions.Run("slow", kSnap, OnlySlow);
     sessions.Run("processes", kSnap, OnlySomeProcesses);
     sessions.Run("drivers", kSnap, OnlySomeDrivers);
+    sessions.Run("own", kSnap, NotItsOwn);
+    sessions.Run("sampled", kSnap, OneInThree);
     sessions.Run("changed", kSnap, ChangedWhileRunning);
     sessions.Run("snapped", {11, 33}, ShortSnapLengths);
     sessions.Run("in-flight", kSnap, InFlight);
