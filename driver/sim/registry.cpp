@@ -1,9 +1,10 @@
 #include "registry.h"
 
-#include <cstring>
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "object.h"
 #include "processor.h"
@@ -14,7 +15,7 @@ namespace {
 
 const std::u16string kServices = u"\\Registry\\Machine\\System\\CurrentControlSet\\Services\\";
 
-using Key = std::map<std::u16string, uint32_t>;
+using Key = std::map<std::u16string, RegistryValue>;
 
 std::mutex lock;
 std::map<std::u16string, Key> keys;
@@ -22,9 +23,14 @@ std::multiset<const Key*> open;
 
 }  // namespace
 
-void SetServiceValue(const std::u16string& service, const std::u16string& name, uint32_t value) {
+void SetServiceValue(const std::u16string& service, const std::u16string& name, RegistryValue value) {
     std::lock_guard guard(lock);
-    keys[kServices + service][name] = value;
+    keys[kServices + service][name] = std::move(value);
+}
+
+void SetServiceValue(const std::u16string& service, const std::u16string& name, uint32_t value) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
+    SetServiceValue(service, name, RegistryValue{REG_DWORD, {bytes, bytes + sizeof(value)}});
 }
 
 void RemoveServiceValue(const std::u16string& service, const std::u16string& name) {
@@ -55,13 +61,14 @@ NTSTATUS ZwQueryValueKey(HANDLE handle, PUNICODE_STRING name, KEY_VALUE_INFORMAT
     if (!open.count(key)) return STATUS_INVALID_HANDLE;
     auto value = key->find(ToString(name));
     if (value == key->end()) return STATUS_OBJECT_NAME_NOT_FOUND;
-    *needed = offsetof(KEY_VALUE_PARTIAL_INFORMATION, Data) + sizeof(uint32_t);
+    const auto& [type, data] = value->second;
+    *needed = static_cast<ULONG>(offsetof(KEY_VALUE_PARTIAL_INFORMATION, Data) + data.size());
     if (length < *needed) return STATUS_BUFFER_OVERFLOW;
     auto* partial = static_cast<PKEY_VALUE_PARTIAL_INFORMATION>(information);
     partial->TitleIndex = 0;
-    partial->Type = REG_DWORD;
-    partial->DataLength = sizeof(uint32_t);
-    std::memcpy(partial->Data, &value->second, sizeof(uint32_t));
+    partial->Type = type;
+    partial->DataLength = static_cast<ULONG>(data.size());
+    std::copy(data.begin(), data.end(), partial->Data);
     return STATUS_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 // our own driver may go.
 #include <doctest/doctest.h>
 
+#include <iterator>
 #include <memory>
 #include <thread>
 
@@ -27,6 +28,9 @@ void Send(sim::Machine& machine, const ScriptedDriver& driver) {
 
 constexpr uint32_t kRestMs = 10'000;
 
+// Of registry values.
+constexpr uint32_t kRegSz = 1, kRegBinary = 3, kRegQword = 11;
+
 bool MayUnload() {
     return __atomic_load_n(&sim::ReferenceDriver(kOurs)->DriverUnload, __ATOMIC_ACQUIRE) != nullptr;
 }
@@ -39,6 +43,7 @@ void Rest() {
 // The test machine's setting, for the life of a test.
 struct AllowUnload {
     AllowUnload() { sim::SetServiceValue(kService, u"AllowUnload", 1); }
+    explicit AllowUnload(const sim::RegistryValue& value) { sim::SetServiceValue(kService, u"AllowUnload", value); }
     ~AllowUnload() { sim::RemoveServiceValue(kService, u"AllowUnload"); }
 };
 
@@ -293,6 +298,31 @@ TEST_CASE("AllowUnload: not before the rest has passed") {
     }
     Rest();
     CHECK_FALSE(MayUnload());
+}
+
+TEST_CASE("AllowUnload: nothing but a REG_DWORD of 1 allows it") {
+    const sim::RegistryValue values[] = {
+        {REG_DWORD, {0, 0, 0, 0}},
+        {REG_DWORD, {2, 0, 0, 0}},
+        {REG_DWORD, {1, 0, 0, 1}},
+        {REG_DWORD, {1}},
+        {REG_DWORD, {}},
+        {kRegSz, {'1', 0, 0, 0}},
+        {kRegBinary, {1, 0, 0, 0}},
+        {kRegQword, {1, 0, 0, 0, 0, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < std::size(values); i++) {
+        CAPTURE(i);
+        const AllowUnload allowed(values[i]);
+        auto machine = sim::Machine::Boot();
+        ScriptedDriver driver(u"Staying");
+        {
+            CaptureSession session(*machine);
+            REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        }
+        Rest();
+        CHECK_FALSE(MayUnload());
+    }
 }
 
 TEST_CASE("who is about to be unloaded hooks nothing more, and keeps its unload routine") {
