@@ -25,12 +25,20 @@ export function FilterField() {
   const field = useRef<HTMLInputElement>(null)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const complete = useRef<Complete | null>(null)
-  // What is put in force from elsewhere ("clear the filter") shows here, too.
-  useSignalEffect(() => setText(filter.value))
+  const applied = useRef('')
+  // What is put in force from elsewhere ("clear the filter") shows here, too. What was typed here does already, and as
+  // effects run a frame late, more may have been typed since.
+  useSignalEffect(() => {
+    if (filter.value === applied.current) return
+    applied.current = filter.value
+    clearTimeout(timer.current)
+    setText(filter.value)
+  })
 
   const apply = (value: string) => {
     clearTimeout(timer.current)
-    setFilter(value.trim() === '' ? '' : value)
+    applied.current = value.trim() === '' ? '' : value
+    setFilter(applied.current)
   }
   const edit = (value: string) => {
     setText(value)
