@@ -6,7 +6,6 @@ import type { InFlightList } from '../../src/protocol/wire.ts'
 import { inFlight, session } from '../state/link.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { inFlightName, inFlightTitle } from '../text/in-flight-text.ts'
-import { shortDriverName } from '../text/row-text.ts'
 
 export function InFlightTable() {
   const list = inFlight.value
@@ -46,27 +45,24 @@ interface RowProps {
 }
 
 function Row({ request, age, oldest }: RowProps) {
-  const { processId, threadId, processName, driverName } = request
+  const { processId, processName } = request
   const duration = formatDuration(ticksToNs(age, session.value!.ticksPerSecond))
   const share = oldest > 0 ? (age / oldest) * 100 : 0
   return (
     <tr title={inFlightTitle(request)}>
       <td>
         <span
-          class="bar-cell"
+          class="bar-cell marked"
           style={{
             '--share': `${share.toFixed(1)}%`,
             '--entry': `var(--f${functionColour(request.function)})`,
           }}
         >
-          <small class="dim">{shortDriverName(driverName)}</small> {inFlightName(request)}
+          {inFlightName(request)}
         </span>
       </td>
       <td>
-        {processName || 'process'}{' '}
-        <small class="dim">
-          {processId}:{threadId}
-        </small>
+        {processName || 'process'} <span class="dim">{processId}</span>
       </td>
       <td>{duration}</td>
     </tr>

@@ -88,7 +88,7 @@ export function LatencyMap() {
           }}
         />
       </div>
-      <div class="legend note">{hover || 'completed requests by latency'}</div>
+      <div class="legend note">{hover || 'last 60 s · darker: more requests completed'}</div>
     </div>
   )
 }

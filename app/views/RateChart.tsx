@@ -93,6 +93,12 @@ function legendOf(frame: ChartsFrame, hovered: number | null): LegendEntry[] {
   })
 }
 
+/** A round number needs no zeros at its end: `1.5 M`, `250 k`. */
+function tick(value: number): string {
+  const [amount, unit = ''] = formatRate(value).replace('/s', '').split(' ')
+  return `${Number(amount)} ${unit}`.trim()
+}
+
 /** uPlot, kept up to date: stacked sums as its data, a band per function. */
 class StackedChart {
   hovered: number | null = null
@@ -184,7 +190,7 @@ class StackedChart {
           size: 44,
           gap: 4,
           space: 24,
-          values: (_plot, splits) => splits.map((value) => formatRate(value).replace('/s', '').trim()),
+          values: (_plot, splits) => splits.map(tick),
         },
       ],
       series: [{}, ...this.functions.map((fn) => this.series(fn))],
@@ -205,11 +211,10 @@ class StackedChart {
   }
 
   private series(fn: FunctionIndex | null): uPlot.Series {
-    const stroke = colour(`--f${functionColour(fn)}`)
     return {
-      stroke,
-      width: 1,
-      fill: `color-mix(in srgb, ${stroke} 78%, transparent)`,
+      // No outline: where many bands are thin, that of the uppermost would be all that is seen.
+      width: 0,
+      fill: `color-mix(in srgb, ${colour(`--f${functionColour(fn)}`)} 82%, transparent)`,
       points: { show: false },
     }
   }

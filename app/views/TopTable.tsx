@@ -9,7 +9,9 @@ import { followInFlight, TABS, type Tab, topTab } from '../state/top-panel.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { shortDriverName } from '../text/row-text.ts'
 import type { ChartsFrame, TopEntry } from '../worker/frames.ts'
-import { InFlightTable } from './InFlightTable.tsx'
+import { lazily } from './lazily.tsx'
+
+const InFlightTable = lazily(() => import('./InFlightTable.tsx').then((module) => module.InFlightTable))
 
 export function TopTable() {
   const tab = topTab.value
@@ -72,7 +74,10 @@ function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }
   return (
     <tr>
       <td title={`${full}: ${formatCount(entry.pended)} pended per second`}>
-        <span class="bar-cell" style={{ '--share': `${(share * 100).toFixed(1)}%`, '--entry': colour }}>
+        <span
+          class={`bar-cell ${tab === 'Function' ? 'marked' : ''}`}
+          style={{ '--share': `${(share * 100).toFixed(1)}%`, '--entry': colour }}
+        >
           {tab === 'Function' ? full : shortDriverName(full)}
         </span>
       </td>

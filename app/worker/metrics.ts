@@ -8,6 +8,7 @@ import type { Tick } from '../../src/protocol/wire.ts'
 import { Bins } from './bins.ts'
 import type { ChartsFrame, Series, TopEntry } from './frames.ts'
 import { percentile } from './latency.ts'
+import { SteadyOrder } from './steady-order.ts'
 
 const SECONDS_PER_BIN = 0.25
 /** One minute, and the bin that is still filling. */
@@ -29,6 +30,8 @@ export class Metrics {
   /** Cumulative arrivals per function, over all drivers. */
   private readonly totals = new Float64Array(FUNCTION_COUNT)
   private drawnStamp = -1
+  private readonly functionOrder = new SteadyOrder()
+  private readonly driverOrder = new SteadyOrder()
 
   constructor(ticksPerSecond: number) {
     this.binTicks = SECONDS_PER_BIN * ticksPerSecond
@@ -90,10 +93,8 @@ export class Metrics {
       secondsPerBin: SECONDS_PER_BIN,
       series,
       rate: functions.reduce((sum, entry) => sum + entry.requests, 0),
-      functions: functions.sort((a, b) => b.requests - a.requests),
-      drivers: [...this.drivers]
-        .map(([driver, bins]) => topEntry(driver, bins, 0))
-        .sort((a, b) => b.requests - a.requests),
+      functions: this.functionOrder.sorted(functions),
+      drivers: this.driverOrder.sorted([...this.drivers].map(([driver, bins]) => topEntry(driver, bins, 0))),
       ...this.heat(),
     }
   }

@@ -5,6 +5,7 @@ import { RowWindow, windowStamp } from '../../app/rows/row-window.ts'
 import { Bins } from '../../app/worker/bins.ts'
 import { bucketBegin, percentile } from '../../app/worker/latency.ts'
 import { Metrics } from '../../app/worker/metrics.ts'
+import { SteadyOrder } from '../../app/worker/steady-order.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
 import { LATENCY_BUCKETS, MAJOR_FUNCTION_COUNT, RequestFlags } from '../../src/protocol/layout.ts'
 import {
@@ -246,4 +247,17 @@ describe('Metrics', () => {
     metrics.take(tick(10, [[1, 14, 100]]))
     expect(metrics.take(tick(11, [[1, 14, 7]]))).toBe(false)
   })
+})
+
+test('the busiest first, and those about as busy keep their places', () => {
+  const order = new SteadyOrder()
+  const show = (...rates: [key: number, requests: number][]) =>
+    order
+      .sorted(rates.map(([key, requests]) => ({ key, requests, errors: 0, pended: 0, bytes: 0 })))
+      .map(({ key }) => key)
+  expect(show([1, 10], [2, 900], [3, 12])).toEqual([2, 3, 1])
+  expect(show([1, 13], [2, 900], [3, 11])).toEqual([2, 3, 1])
+  expect(show([1, 40], [2, 900], [3, 11])).toEqual([2, 1, 3])
+  // New ones take their place at once; what is gone leaves none.
+  expect(show([1, 40], [2, 900], [4, 400])).toEqual([2, 4, 1])
 })
