@@ -1,13 +1,7 @@
 // detail-text.ts: the selected request in words: title, course in time, and fields with what their numbers mean.
 
-import { describeControlCode, describeIoctl } from '../../src/formats/ioctl.ts'
-import {
-  carriesControlCode,
-  functionFullName,
-  functionIndex,
-  functionMajors,
-  Major,
-} from '../../src/formats/irp-names.ts'
+import { describeControlCode, ioctlName } from '../../src/formats/ioctl.ts'
+import { carriesControlCode, functionFullName, functionIndex, Major } from '../../src/formats/irp-names.ts'
 import { statusName, statusSeverity } from '../../src/formats/ntstatus.ts'
 import {
   type Clock,
@@ -17,11 +11,11 @@ import {
   formatTime,
   ticksToNs,
 } from '../../src/formats/values.ts'
-import type { FunctionIndex } from '../../src/protocol/ids.ts'
+import type { FunctionIndex, RowId } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import type { Detail } from '../worker/frames.ts'
 import { functionColour } from './function-colours.ts'
-import { minorText } from './row-text.ts'
+import { informationIsBytes, minorText } from './row-text.ts'
 
 export interface DetailField {
   name: string
@@ -29,14 +23,17 @@ export interface DetailField {
   extra?: string
   tone?: string
   mono?: boolean
+  /** The row that it speaks of. */
+  row?: RowId
 }
 
 export interface DetailText {
   title: string
   code: string
   colour: number
-  /** How the request went: decides how its line in time is drawn. */
-  course: 'at-once' | 'pended' | 'in-flight' | 'failed'
+  /** How the request went, and how it ended: decides how its line in time is drawn. */
+  course: 'at-once' | 'pended' | 'in-flight'
+  ending: 'none' | 'done' | 'failed' | 'refused'
   steps: string[]
   fields: DetailField[]
 }
@@ -59,26 +56,22 @@ const FLAG_NAMES: [number, string][] = [
   [RequestFlags.Uncaptured, 'completion not recorded'],
 ]
 
-// Bytes are what Information counts for these; elsewhere it is whatever the driver means by it.
-const INFORMATION_IS_BYTES: readonly number[] = [
-  Major.READ,
-  Major.WRITE,
-  Major.DEVICE_CONTROL,
-  Major.FILE_SYSTEM_CONTROL,
-]
-
 export function describe(row: Detail, clock: Clock): DetailText {
   const fn = functionIndex(row.major, row.fastIo ? RequestFlags.FastIo : 0)
   const isControl = carriesControlCode(fn)
   const minor = minorText(fn, row.minor)
   return {
-    title: isControl ? describeIoctl(row.code) : functionFullName(fn) + (minor ? ` · ${minor}` : ''),
+    title: isControl
+      ? ioctlName(row.code) || 'Control code without a name'
+      : functionFullName(fn) + (minor ? ` · ${minor}` : ''),
     code: isControl ? formatHex(row.code, 8) : '',
     colour: functionColour(fn),
-    course: courseOf(row),
+    course: row.end ? (row.flags & RequestFlags.Pended ? 'pended' : 'at-once') : 'in-flight',
+    ending: endingOf(row),
     steps: steps(row, clock),
     fields: [
       ...outcome(row, fn),
+      ...link(row),
       { name: 'Function', value: functionFullName(fn) + (minor ? ` · ${minor}` : '') },
       ...(isControl ? [controlCodeField(row.code)] : []),
       ...parameters(row),
@@ -93,7 +86,6 @@ export function describe(row: Detail, clock: Clock): DetailText {
       ...(row.end ? [endedIn(row, row.end)] : []),
       { name: 'Arrived', value: formatTime(row.arrival, clock, -new Date().getTimezoneOffset()), mono: true },
       { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
-      ...link(row),
       ...(row.fastIo
         ? []
         : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
@@ -109,21 +101,29 @@ export function describe(row: Detail, clock: Clock): DetailText {
 /** A fast-I/O call that fell through, and the IRP that followed. */
 function link({ continues, continuedBy }: Detail): DetailField[] {
   if (continuedBy !== null)
-    return [{ name: 'Continued by', value: `the IRP in row ${formatCount(continuedBy)}` }]
+    return [{ name: 'Continued by', value: `the IRP in row ${formatCount(continuedBy)}`, row: continuedBy }]
   if (!continues) return []
-  const call = continues.row === null ? 'that is not among the rows' : `in row ${formatCount(continues.row)}`
-  return [{ name: 'Continues', value: `a fast-I/O call ${call}` }]
+  if (continues.row === null)
+    return [{ name: 'Continues', value: 'a fast-I/O call that is not among the rows' }]
+  return [
+    {
+      name: 'Continues',
+      value: `a fast-I/O call in row ${formatCount(continues.row)}`,
+      row: continues.row,
+    },
+  ]
 }
 
-function courseOf(row: Detail): DetailText['course'] {
-  if (!row.end) return 'in-flight'
-  if (statusSeverity(row.end.status) === 'error') return 'failed'
-  return row.flags & RequestFlags.Pended ? 'pended' : 'at-once'
+function endingOf(row: Detail): DetailText['ending'] {
+  if (!row.end) return 'none'
+  if (row.flags & RequestFlags.FellThrough) return 'refused'
+  return statusSeverity(row.end.status) === 'error' ? 'failed' : 'done'
 }
 
 function steps(row: Detail, clock: Clock): string[] {
   if (!row.end) return ['arrived', 'in flight']
   const took = formatDuration(ticksToNs(row.end.completion - row.arrival, clock.ticksPerSecond))
+  if (row.flags & RequestFlags.FellThrough) return ['arrived', `refused after ${took}`]
   const cpu = row.end.processor === row.startProcessor ? '' : ', other CPU'
   return row.flags & RequestFlags.Pended
     ? ['arrived', 'pended', `completed ${took}${cpu}`]
@@ -135,12 +135,13 @@ function outcome(row: Detail, fn: FunctionIndex): DetailField[] {
   const { status, information } = row.end
   const severity = statusSeverity(status)
   const tone = severity === 'error' ? 'error' : severity === 'warning' ? 'warning' : 'ok'
-  const isBytes = INFORMATION_IS_BYTES.includes(functionMajors[fn])
+  // It was asked, and did nothing: what it left there means nothing.
+  if (row.flags & RequestFlags.FellThrough) return [{ name: 'Status', value: 'none: fell through to an IRP' }]
   return [
     { name: 'Status', value: statusName(status), extra: formatHex(status, 8), tone },
     {
       name: 'Information',
-      value: isBytes ? `${formatCount(Number(information))} bytes` : information,
+      value: informationIsBytes(fn) ? `${formatCount(Number(information))} bytes` : information,
     },
   ]
 }

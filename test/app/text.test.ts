@@ -154,9 +154,27 @@ describe('the selected request in words', () => {
     expect(text.fields[0]).toMatchObject({ name: 'Status', value: 'in flight' })
   })
 
+  test('a call that fell through has no status, whatever it left there', () => {
+    const call = { ...request, fastIo: true, major: 9, flags: RequestFlags.FellThrough }
+    expect(field(call, 'Status')?.value).toBe('none: fell through to an IRP')
+    expect(field(call, 'Information')).toBeUndefined()
+    expect(describeRequest(call, CLOCK)).toMatchObject({
+      ending: 'refused',
+      steps: ['arrived', 'refused after 3.42 ms'],
+    })
+  })
+
+  test('one that pended and failed shows both', () => {
+    const failed = { ...request, end: { ...request.end!, status: 0xc0000120 } }
+    expect(describeRequest(failed, CLOCK)).toMatchObject({ course: 'pended', ending: 'failed' })
+  })
+
   test('a call that fell through and the IRP that followed name each other', () => {
     const row = 1234 as RowId
-    expect(field({ ...request, continues: { row } }, 'Continues')?.value).toBe('a fast-I/O call in row 1,234')
+    expect(field({ ...request, continues: { row } }, 'Continues')).toMatchObject({
+      value: 'a fast-I/O call in row 1,234',
+      row,
+    })
     expect(field({ ...request, continues: { row: null } }, 'Continues')?.value).toMatch(/not among the rows$/)
     expect(field({ ...request, continuedBy: row }, 'Continued by')?.value).toBe('the IRP in row 1,234')
   })
