@@ -23,6 +23,8 @@ export interface RowLook {
   mark: number
   /** Length of the duration's bar, 0 … 1. */
   bar: number
+  /** Number of the cell that the arrow keys have reached; -1 = another row has it. */
+  active: number
 }
 
 export function gridColumns(text: RowText): Column[] {
@@ -30,8 +32,8 @@ export function gridColumns(text: RowText): Column[] {
     column('time', 'Time', 'time', 132, 122, 'mono', text.time),
     column('driver', 'Driver', 'driver', 96, 60, '', text.driver),
     column('process', 'Process', 'process', 124, 104, '', text.process),
-    column('pid', 'PID', 'pid', 56, 56, 'number', text.processId),
-    { ...column('tid', 'TID', 'tid', 56, 56, 'number', text.threadId), dispensable: 2 },
+    column('pid', 'PID', 'pid', 62, 58, 'number', text.processId),
+    { ...column('tid', 'TID', 'tid', 64, 64, 'number', text.threadId), dispensable: 2 },
     column('function', 'Function', 'function', 200, 150, 'function', text.functionName),
     column('operation', 'Operation', 'ioctl', 190, 124, 'mono', text.operation),
     column('status', 'Status', 'status', 196, 150, 'status', text.status),
@@ -57,7 +59,14 @@ function column(
 /** The longest duration bar stands for this many seconds; each tenth of that makes it an eighth shorter. */
 const FULL_BAR_SECONDS = 10
 
-export function rowLook(window: RowWindow, row: number, selected: boolean, ticksPerSecond: number): RowLook {
+/** `active`: number of the active column if the row is the selected one, else -1. */
+export function rowLook(
+  window: RowWindow,
+  row: number,
+  selected: boolean,
+  active: number,
+  ticksPerSecond: number,
+): RowLook {
   const state = window.state(row)
   const inFlight = state === RowState.InFlight
   const pended = window.flags(row) & RequestFlags.Pended ? ' pended' : ''
@@ -66,6 +75,7 @@ export function rowLook(window: RowWindow, row: number, selected: boolean, ticks
     className: `row ${outcome(window, row)}${pended}${selected ? ' selected' : ''}`,
     mark: functionColour(window.functionIndex(row)),
     bar: durationBar(seconds),
+    active: selected ? active : -1,
   }
 }
 

@@ -10,7 +10,7 @@ import type { RowWindow } from '../rows/row-window.ts'
 import { turns } from '../state/turns.ts'
 import type { View } from '../worker/frames.ts'
 import type { Column, RowLook } from './columns.ts'
-import { RowPool } from './row-pool.ts'
+import { RowPool, type SeenRow } from './row-pool.ts'
 import { ScrollMap } from './scroll-map.ts'
 
 /** Rows asked for above and below those that are seen. */
@@ -36,6 +36,11 @@ export interface GridEvents {
   sawSelected(window: RowWindow, row: number): void
   /** The first row of the view is, or is no longer, at the top. */
   atTop(on: boolean): void
+  /** A menu of one value is wanted. `place`: where that value stands, if it is no pointer that asks. */
+  menu(event: MouseEvent, window: RowWindow, row: number, column: number, place?: DOMRect): void
+  copy(window: RowWindow, row: number): void
+  /** Everything about the selected row is wanted. */
+  open(): void
 }
 
 export interface GridParts {
@@ -60,6 +65,8 @@ export class GridView {
   private selectedIndex = -1
   /** A row that is to be selected as soon as it is here. */
   private wantedIndex = -1
+  /** Number of the column that arrow keys and presses have reached. */
+  private activeColumn = 0
   private asked: View | null = null
   /** The row that stays where it is on the screen, and where it stood when it was last seen. */
   private anchor: ViewRequest['anchor'] = null
@@ -67,6 +74,7 @@ export class GridView {
   private next: 'none' | 'anchored' | 'top' = 'none'
   /** What scrollTop we set ourselves: any other value is a person's. */
   private ownScrollTop = 0
+  private columnCount = 0
   private readonly stopListening = new AbortController()
   private readonly resizes: ResizeObserver
 
@@ -74,7 +82,7 @@ export class GridView {
     private readonly parts: GridParts,
     private readonly rowHeight: number,
     private readonly headHeight: number,
-    private readonly look: (window: RowWindow, row: number, selected: boolean) => RowLook,
+    private readonly look: (window: RowWindow, row: number, selected: boolean, active: number) => RowLook,
     private readonly events: GridEvents,
   ) {
     this.pool = new RowPool(parts.rows, rowHeight, 'row-')
@@ -83,6 +91,8 @@ export class GridView {
     parts.scroller.addEventListener('wheel', (event) => this.onWheel(event), { passive: false, signal })
     parts.scroller.addEventListener('scroll', () => this.onScroll(), { passive: true, signal })
     parts.rows.addEventListener('mousedown', (event) => this.onMouseDown(event), { signal })
+    parts.rows.addEventListener('dblclick', () => events.open(), { signal })
+    parts.grid.addEventListener('contextmenu', (event) => this.onMenu(event), { signal })
     parts.rows.addEventListener('mouseover', (event) => showWhole(event.target), { signal })
     parts.grid.addEventListener('keydown', (event) => this.onKey(event), { signal })
     this.resizes = new ResizeObserver(() => this.measure())
@@ -96,14 +106,33 @@ export class GridView {
   }
 
   setColumns(columns: readonly Column[]): void {
+    this.columnCount = columns.length
+    this.activeColumn = Math.min(this.activeColumn, columns.length - 1)
     this.pool.setColumns(columns)
     this.pool.resize(this.map.rowsInView)
     this.drawSoon()
   }
 
-  /** Texts may read differently now. */
+  /** Texts, or looks, may be different now. */
   redraw(): void {
+    this.pool.invalidate()
     this.drawSoon()
+  }
+
+  /** Selects a row wherever it is in the view, and brings it into sight. */
+  goTo(row: RowId): void {
+    this.selectNear(row, this.map.rowsInView >> 1)
+  }
+
+  /**
+   * A row that is not here is taken to stand `above` rows below the topmost one, and is to be seen there: as the anchor
+   * it is sought by the core, which knows where it is.
+   */
+  private selectNear(row: RowId, above: number): void {
+    const index = this.window?.indexOf(row) ?? -1
+    const near = this.map.firstRow(this.position) + above
+    if (index < 0) this.anchor = { row, index: near }
+    this.select(row, index < 0 ? near : index)
   }
 
   /**
@@ -128,7 +157,7 @@ export class GridView {
     if (this.selected === row) return
     this.selected = row
     if (row === null) this.selectedIndex = -1
-    this.drawSoon()
+    this.redraw()
   }
 
   /** The filter was wrong: what is shown stays. */
@@ -145,6 +174,8 @@ export class GridView {
       if (this.next === 'anchored' && !window.isAnchored && !window.isComplete && !this.query.sort) return
       this.begin(window, asked)
     } else this.moveWithAnchor(window, asked)
+    const isOlderNews = window !== null && window !== this.window && window.continues(this.window)
+    if (!isOlderNews) this.pool.invalidate()
     this.window = window
     const selectedIndex = this.selected === null ? -1 : (window?.indexOf(this.selected) ?? -1)
     if (selectedIndex >= 0) this.selectedIndex = selectedIndex
@@ -250,7 +281,7 @@ export class GridView {
         this.selectedIndex = rows.first + row
         this.events.sawSelected(rows, row)
       }
-      return this.look(rows, row, isSelected)
+      return this.look(rows, row, isSelected, this.activeColumn)
     })
     this.parts.grid.setAttribute('aria-activedescendant', this.pool.idOf(this.selectedIndex))
     if (window?.has(this.wantedIndex)) this.selectIndex(this.wantedIndex)
@@ -334,12 +365,49 @@ export class GridView {
 
   private onMouseDown(event: MouseEvent): void {
     if (event.button !== 0) return
-    const row = this.pool.rowAt(event.target)
-    if (row !== null) this.select(row, this.window?.indexOf(row) ?? -1)
+    this.selectAt(event.target)
+  }
+
+  private selectAt(target: EventTarget | null): SeenRow | null {
+    const seen = this.pool.rowAt(target)
+    const column = this.pool.columnAt(target)
+    if (column >= 0) this.activeColumn = column
+    if (seen) this.selectNear(seen.row, seen.above)
+    return seen
+  }
+
+  /** By the pointer of what is under it, by key of the active cell. */
+  private onMenu(event: MouseEvent): void {
+    const pressed = this.selectAt(event.target)
+    const byKey = event.target === this.parts.grid && this.selected !== null
+    const seen = byKey ? this.pool.find(this.selected!) : pressed
+    if (!seen) return
+    this.events.menu(event, seen.window, seen.offset, this.activeColumn, byKey ? seen.place() : undefined)
+  }
+
+  private onCommand(event: KeyboardEvent): void {
+    const seen = event.key === 'c' && this.selected !== null ? this.pool.find(this.selected) : null
+    if (!seen) return
+    event.preventDefault()
+    this.events.copy(seen.window, seen.offset)
   }
 
   private onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target !== this.parts.grid) return
+    if (event.altKey || event.target !== this.parts.grid) return
+    if (event.ctrlKey || event.metaKey) this.onCommand(event)
+    else if (event.key === 'Enter' && this.selected !== null) this.events.open()
+    else if (event.key === 'ArrowLeft') this.moveActive(event, -1)
+    else if (event.key === 'ArrowRight') this.moveActive(event, 1)
+    else this.moveSelection(event)
+  }
+
+  private moveActive(event: KeyboardEvent, by: number): void {
+    event.preventDefault()
+    this.activeColumn = Math.min(Math.max(0, this.activeColumn + by), this.columnCount - 1)
+    this.redraw()
+  }
+
+  private moveSelection(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.map.viewHeight / this.rowHeight) - 1)
     const last = this.map.rows - 1
     const top = this.map.firstRow(this.position)
@@ -379,7 +447,7 @@ export class GridView {
     this.selected = row
     if (index >= 0) this.position = this.map.reveal(index, this.position)
     this.events.select(row)
-    this.drawSoon()
+    this.redraw()
   }
 }
 

@@ -1,8 +1,9 @@
 // row-pool.ts: the grid's rows on the page: as many as can be seen, made once, their texts exchanged.
 //
-// A row that is scrolled stays as it is; one that leaves at the top comes in again at the bottom. Only what is different
-// is written, and so much of it per frame as a frame has room for: forty rows that all change at once take three frames,
-// and until its turn comes a row keeps what it showed.
+// A row that is scrolled stays as it is; one that leaves at the top comes in again at the bottom. Only what has changed
+// is looked at anew, and only what is different is written; and so much of it per frame as a frame has room for: forty
+// rows that all change at once take three frames, and until its turn comes a row keeps what it showed. Where frames come
+// slowly there is no haste to save: the second one writes the rest, so that what is seen is of one moment.
 
 import type { RowId } from '../../src/protocol/ids.ts'
 import type { RowWindow } from '../rows/row-window.ts'
@@ -10,6 +11,8 @@ import type { Column, RowLook } from './columns.ts'
 
 /** What a browser lays out and paints in about 5 ms. */
 const CELLS_PER_FRAME = 120
+/** Frames are slow from here on. */
+const SLOW_FRAME_MS = 50
 /** Places are counted anew from here on: the browser's numbers for them are small. */
 const FARTHEST_ROWS = 100_000
 
@@ -28,10 +31,27 @@ interface PooledRow {
   className: string
   /** Which row of the view it stands for; -1 = none. */
   index: number
-  /** Which row it shows; null = none yet. */
+  /** Which row it shows, and where in which window that is; null = none yet. */
   row: RowId | null
+  window: RowWindow | null
+  offset: number
   mark: number
   barWidth: number
+  active: number
+  /** Which of the pool's pictures it is part of. */
+  picture: number
+}
+
+/** A row as it is seen. */
+export interface SeenRow {
+  row: RowId
+  /** Rows that are seen above it. */
+  above: number
+  /** The window that it was drawn from; `offset` counts from its beginning. */
+  window: RowWindow
+  offset: number
+  /** Where the active cell is. */
+  place(): DOMRect
 }
 
 export class RowPool {
@@ -42,6 +62,10 @@ export class RowPool {
   private first = 0
   private origin = 0
   private made = 0
+  /** Counts what makes rows look different, but for their places. */
+  private picture = 0
+  /** When a picture had to be left unfinished. */
+  private leftAt = 0
 
   constructor(
     private readonly parent: HTMLElement,
@@ -52,6 +76,11 @@ export class RowPool {
   setColumns(columns: readonly Column[]): void {
     this.columns = columns
     this.resize(0)
+  }
+
+  /** All rows are to be looked at anew. */
+  invalidate(): void {
+    this.picture++
   }
 
   resize(count: number): void {
@@ -75,21 +104,46 @@ export class RowPool {
   ): boolean {
     this.moveTo(Math.floor(position / this.rowHeight))
     this.parent.style.transform = `translateY(${this.origin * this.rowHeight - position}px)`
-    let room = CELLS_PER_FRAME
+    const now = performance.now()
+    const isSlow = this.leftAt > 0 && now - this.leftAt > SLOW_FRAME_MS
+    let room = isSlow ? Number.POSITIVE_INFINITY : CELLS_PER_FRAME
+    this.leftAt = now
     for (const [offset, pooled] of this.rows.entries()) {
       if (room <= 0) return false
       const index = this.first + offset
+      if (pooled.picture === this.picture && pooled.index === index) continue
+      pooled.picture = this.picture
       if (index >= total) this.setClass(pooled, 'row void', -1)
       else if (window?.has(index)) room -= this.drawRow(pooled, window, index, look)
       else room -= this.drawWaiting(pooled, index)
     }
+    this.leftAt = 0
     return true
   }
 
   /** The row that an element shows: the one that a person sees there, wherever it may stand by now. */
-  rowAt(target: EventTarget | null): RowId | null {
+  rowAt(target: EventTarget | null): SeenRow | null {
     const element = target instanceof Element ? target.closest('.row') : null
-    return this.rows.find((row) => row.element === element)?.row ?? null
+    return this.seen(this.rows.findIndex((each) => each.element === element))
+  }
+
+  /** Where a row is seen; null = nowhere. */
+  find(row: RowId): SeenRow | null {
+    return this.seen(this.rows.findIndex((each) => each.row === row))
+  }
+
+  private seen(above: number): SeenRow | null {
+    const pooled = this.rows[above]
+    if (!pooled || pooled.row === null || !pooled.window) return null
+    const { row, window, offset, cells, active, element } = pooled
+    const place = () => (cells[active]?.element ?? element).getBoundingClientRect()
+    return { row, above, window, offset, place }
+  }
+
+  /** The number of the column that an element belongs to; -1 = none. */
+  columnAt(target: EventTarget | null): number {
+    const element = target instanceof Element ? target.closest('.cell') : null
+    return element ? [...element.parentElement!.children].indexOf(element) : -1
   }
 
   /** The element id of the row with that index, for aria-activedescendant. */
@@ -125,9 +179,11 @@ export class RowPool {
     look: (window: RowWindow, row: number) => RowLook,
   ): number {
     const row = index - window.first
-    const { className, mark, bar } = look(window, row)
+    const { className, mark, bar, active } = look(window, row)
     this.setClass(pooled, className, index)
     pooled.row = window.rowId(row)
+    pooled.window = window
+    pooled.offset = row
     let written = 0
     for (const [i, column] of this.columns.entries())
       written += setText(pooled.cells[i]!, column.text(window, row))
@@ -139,6 +195,11 @@ export class RowPool {
     if (bar !== pooled.barWidth) {
       pooled.barWidth = bar
       pooled.barred?.style.setProperty('--bar-part', String(bar))
+    }
+    if (active !== pooled.active) {
+      pooled.cells[pooled.active]?.element.classList.remove('active')
+      pooled.cells[active]?.element.classList.add('active')
+      pooled.active = active
     }
     return written
   }
@@ -188,8 +249,12 @@ export class RowPool {
       className: '',
       index: -2,
       row: null,
+      window: null,
+      offset: 0,
       mark: -1,
       barWidth: -1,
+      active: -1,
+      picture: -1,
     }
   }
 }

@@ -68,6 +68,11 @@ export class RowWindow {
     return (this.windowFlags & WindowFlags.Earlier) !== 0
   }
 
+  /** The same rows at the same places as in another one, whose view has not become shorter since. */
+  continues(other: RowWindow | null): boolean {
+    return this.rows === other?.rows && this.first === other.first && this.shown >= other.shown
+  }
+
   /** Whether the row at that index of the view is here. */
   has(index: number): boolean {
     return index >= this.first && index < this.first + this.count

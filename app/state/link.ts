@@ -106,6 +106,14 @@ export function reconnect(): void {
   void worker.reconnect()
 }
 
+/** A row that is to be brought into sight; an object, as one may be wanted again. */
+export const goal = signal<{ row: RowId } | null>(null)
+
+/** Selects a row that may be far from those that are seen. */
+export function goTo(row: RowId): void {
+  goal.value = { row }
+}
+
 export function select(row: RowId | null): void {
   selectedRow.value = row
   if (row === null) detail.value = null

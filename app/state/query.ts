@@ -1,13 +1,18 @@
 // query.ts: what the grid shows: filter, order, and whether it stays at the tail. Which rows of it, the grid knows.
 
-import { batch, signal } from '@preact/signals'
+import { batch, effect, signal } from '@preact/signals'
 import type { Sort } from '../../src/protocol/wire.ts'
-import { filterProblem } from './link.ts'
+import { filterProblem, session } from './link.ts'
 
 /** The filter in force. What is being typed lives in the filter field. */
 export const filter = signal('')
 export const sort = signal<Sort | null>(null)
 export const follow = signal(true)
+
+// A file is read from its beginning.
+effect(() => {
+  if (session.value?.source === 'file') follow.value = false
+})
 
 export function setFilter(text: string): void {
   filterProblem.value = null

@@ -15,6 +15,8 @@ export const detailOpen = persisted('detail-open', true, isBoolean)
 export const detailHeight = persisted('detail-height', 236, isNumber)
 /** Widths in pixels by column, where a person changed them. */
 export const columnWidths = persisted<Record<string, number>>('column-widths', {}, isRecord(isNumber))
+/** Ids of columns from left to right, where a person moved one. */
+export const columnOrder = persisted<string[]>('column-order', [], isTexts)
 export const hiddenColumns = persisted<Record<string, boolean>>('hidden-columns', {}, isRecord(isBoolean))
 
 /** A signal that remembers itself. What cannot be read back, or is of another shape, is the initial value. */
@@ -38,6 +40,10 @@ function isBoolean(value: unknown): value is boolean {
 
 function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }
 
 function isRecord(isValid: (value: unknown) => boolean): (value: unknown) => boolean {

@@ -1,7 +1,13 @@
 // row-text.ts: what a row says, column by column: numbers from the window, names from src/formats and the core.
 
 import { ioctlName } from '../../src/formats/ioctl.ts'
-import { carriesControlCode, functionName, minorName } from '../../src/formats/irp-names.ts'
+import {
+  carriesControlCode,
+  functionMajors,
+  functionName,
+  Major,
+  minorName,
+} from '../../src/formats/irp-names.ts'
 import { statusName } from '../../src/formats/ntstatus.ts'
 import { formatCount, formatDuration, formatHex, formatTime, ticksToNs } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
@@ -35,14 +41,15 @@ export class RowText {
 
   process = (rows: RowWindow, row: number): string => this.names.processes.get(rows.process(row)) ?? ''
 
-  processId = (rows: RowWindow, row: number): string => String(rows.processId(row))
+  processId = (rows: RowWindow, row: number): string => started(rows, row, rows.processId(row))
 
-  threadId = (rows: RowWindow, row: number): string => String(rows.threadId(row))
+  threadId = (rows: RowWindow, row: number): string => started(rows, row, rows.threadId(row))
 
   functionName = (rows: RowWindow, row: number): string => functionName(rows.functionIndex(row))
 
   operation = (rows: RowWindow, row: number): string => {
     const fn = rows.functionIndex(row)
+    if (rows.state(row) === RowState.StartLost) return ''
     if (!carriesControlCode(fn)) return minorText(fn, rows.minor(row))
     const code = rows.code(row)
     // What an unknown code says of itself is in the detail pane.
@@ -76,7 +83,38 @@ export class RowText {
 
   output = (rows: RowWindow, row: number): string => size(rows.outputLength(row))
 
-  details = (rows: RowWindow, row: number): string => this.names.details.get(rows.detail(row)) ?? ''
+  /** What the other columns do not say: a name, a size that is not the one asked for, and the course. */
+  details = (rows: RowWindow, row: number): string => {
+    const name = this.names.details.get(rows.detail(row))
+    const parts = name ? [name] : []
+    const flags = rows.flags(row)
+    const state = rows.state(row)
+    if (state === RowState.StartLost) parts.push('start lost')
+    const moved = rows.information(row)
+    const isExpected = moved === 0 || moved === rows.outputLength(row) || moved === rows.inputLength(row)
+    const hasMoved = state === RowState.Done && !(flags & RequestFlags.FellThrough) && !isExpected
+    if (hasMoved && informationIsBytes(rows.functionIndex(row))) parts.push(`${formatCount(moved)} bytes`)
+    if (flags & RequestFlags.Pended) parts.push('pended')
+    if (flags & RequestFlags.Paging) parts.push('paging I/O')
+    return parts.join(' · ')
+  }
+}
+
+// Bytes are what Information counts for these; elsewhere it is whatever the driver means by it.
+const INFORMATION_IS_BYTES: readonly number[] = [
+  Major.READ,
+  Major.WRITE,
+  Major.DEVICE_CONTROL,
+  Major.FILE_SYSTEM_CONTROL,
+]
+
+export function informationIsBytes(fn: FunctionIndex): boolean {
+  return INFORMATION_IS_BYTES.includes(functionMajors[fn])
+}
+
+/** A number that the start brought. */
+function started(rows: RowWindow, row: number, value: number): string {
+  return rows.state(row) === RowState.StartLost ? '' : String(value)
 }
 
 /** What the minor says beyond the function's name: reading normally is reading. */

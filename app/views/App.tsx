@@ -3,6 +3,7 @@
 import { useEffect } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
 import { problem, selectedRow, session } from '../state/link.ts'
+import { openMenu } from '../state/menus.ts'
 import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
 import { Charts } from './Charts.tsx'
 import { GridPanel } from './GridPanel.tsx'
@@ -18,6 +19,7 @@ import { listenForShortcuts } from './shortcuts.ts'
 const LEAST_GRID_PX = 150
 
 const DetailPane = lazily(() => import('./DetailPane.tsx').then((module) => module.DetailPane))
+const PopupMenu = lazily(() => import('./PopupMenu.tsx').then((module) => module.PopupMenu))
 
 export function App() {
   useEffect(listenForShortcuts, [])
@@ -61,6 +63,7 @@ export function App() {
       )}
       <StatusBar />
       <OpenDialog />
+      {openMenu.value && <PopupMenu />}
     </div>
   )
 }

@@ -18,7 +18,13 @@ export function CaptureDialog() {
     openDialog.value = null
   }
   const choice = (field: 'drivers' | 'functions' | 'codes' | 'processes', label: string, hint: string) => (
-    <ChoiceField label={label} hint={hint} value={draft[field]} set={(value) => change({ [field]: value })} />
+    <ChoiceField
+      label={label}
+      hint={hint}
+      value={draft[field]}
+      set={(value) => change({ [field]: value })}
+      isFirst={field === 'drivers'}
+    />
   )
   const text = (
     field: 'minimumLatency' | 'sampleEvery' | 'inputSnapLength' | 'outputSnapLength',
@@ -94,15 +100,17 @@ interface ChoiceFieldProps {
   hint: string
   value: ChoiceDraft
   set: (value: ChoiceDraft) => void
+  isFirst: boolean
 }
 
-function ChoiceField({ label, hint, value, set }: ChoiceFieldProps) {
+function ChoiceField({ label, hint, value, set, isFirst }: ChoiceFieldProps) {
   return (
     <>
       <span>{label}</span>
       <span class="inline">
         <select
           aria-label={`${label}: which`}
+          autofocus={isFirst}
           value={value.mode}
           onInput={(event) => set({ ...value, mode: event.currentTarget.value as ChoiceDraft['mode'] })}
         >

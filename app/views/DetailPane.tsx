@@ -1,7 +1,8 @@
 // DetailPane.tsx: everything about the selected request: its course, its fields, its bytes.
 
+import '../styles/detail.css'
 import { formatCount } from '../../src/formats/values.ts'
-import { detail, session } from '../state/link.ts'
+import { detail, goTo, session } from '../state/link.ts'
 import { describe, missedText } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
@@ -18,12 +19,14 @@ export function DetailPane() {
       <Fields detail={shown.detail} />
       <PayloadPanel
         key={`in-${shown.row}`}
+        field="input"
         title={shown.detail.input.isName ? 'File name' : 'Input'}
         payload={shown.detail.input}
         nothing="no input"
       />
       <PayloadPanel
         key={`out-${shown.row}`}
+        field="output"
         title="Output"
         payload={shown.detail.output}
         nothing={shown.detail.end ? 'no output' : 'not completed yet'}
@@ -40,17 +43,17 @@ function Hint({ text }: { text: string }) {
   )
 }
 
-function Fields({ detail: row }: { detail: Detail }) {
+function Fields({ detail: request }: { detail: Detail }) {
   const state = session.value
   if (!state) return null
-  const text = describe(row, state)
+  const text = describe(request, state)
   return (
     <div class="panel fields">
       <div class="panel-head">
         <h2 title={text.title}>{text.title}</h2>
         <span class="mono dim">{text.code}</span>
       </div>
-      <div class={`timeline ${text.course}`} style={{ '--fn': `var(--f${text.colour})` }}>
+      <div class={`timeline ${text.course} ${text.ending}`} style={{ '--fn': `var(--f${text.colour})` }}>
         <i />
         <i />
         <i />
@@ -61,11 +64,18 @@ function Fields({ detail: row }: { detail: Detail }) {
         ))}
       </div>
       <dl>
-        {text.fields.map(({ name, value, extra, tone, mono }) => (
+        {text.fields.map(({ name, value, extra, tone, mono, row }) => (
           <div key={name}>
             <dt>{name}</dt>
             <dd class={mono ? 'mono' : ''} title={`${value} ${extra ?? ''}`}>
-              <span class={tone ?? ''}>{value}</span> {extra && <span class="mono dim">{extra}</span>}
+              {row === undefined ? (
+                <span class={tone ?? ''}>{value}</span>
+              ) : (
+                <button type="button" class="link" onClick={() => goTo(row)}>
+                  {value}
+                </button>
+              )}{' '}
+              {extra && <span class={extra.startsWith('0x') ? 'mono dim' : 'dim'}>{extra}</span>}
             </dd>
           </div>
         ))}
@@ -74,15 +84,14 @@ function Fields({ detail: row }: { detail: Detail }) {
   )
 }
 
-function PayloadPanel({
-  title,
-  payload,
-  nothing,
-}: {
+interface PayloadProps {
+  field: 'input' | 'output'
   title: string
   payload: PayloadBytes
   nothing: string
-}) {
+}
+
+function PayloadPanel({ field, title, payload, nothing }: PayloadProps) {
   const { bytes, total, isName, missed } = payload
   const name = isName ? new TextDecoder('utf-16le').decode(bytes) : ''
   const size =
@@ -97,7 +106,7 @@ function PayloadPanel({
       </div>
       {missed && <p class="warning">{missedText(missed)}</p>}
       {name && <p class="file-name mono">{name}</p>}
-      {bytes.length > 0 && <HexView bytes={bytes} label={title} />}
+      {bytes.length > 0 && <HexView bytes={bytes} label={title} field={field} />}
     </div>
   )
 }

@@ -1,5 +1,6 @@
 // Dialog.tsx: a modal dialog on the browser's own element, which keeps the focus inside and gives it back.
 
+import '../styles/dialogs.css'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'

@@ -1,16 +1,17 @@
 // GridPanel.tsx: the request grid in its place: head, columns, what it says when there is nothing to show.
 
-import { useComputed, useSignalEffect } from '@preact/signals'
+import { useSignalEffect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { formatCount } from '../../src/formats/values.ts'
 import { RowState } from '../../src/protocol/wire.ts'
-import { columnsThatFit, layoutColumns, SMALLEST_WIDTH } from '../grid/column-layout.ts'
-import { type Column, rowLook } from '../grid/columns.ts'
+import { columnsThatFit, layoutColumns } from '../grid/column-layout.ts'
+import { rowLook } from '../grid/columns.ts'
 import { GridView } from '../grid/grid-view.ts'
-import { requestColumns, rowText } from '../grid/request-columns.ts'
+import { rowText, shownColumns } from '../grid/request-columns.ts'
 import {
   detail,
   filterProblem,
+  goal,
   isSettled,
   look,
   readRows,
@@ -20,9 +21,11 @@ import {
   session,
   status,
 } from '../state/link.ts'
-import { filter, follow, sort, sortBy } from '../state/query.ts'
-import { columnWidths, hiddenColumns } from '../state/settings.ts'
+import { openMenuAt } from '../state/menus.ts'
+import { filter, follow, sort } from '../state/query.ts'
+import { columnWidths, detailOpen } from '../state/settings.ts'
 import { EmptyState } from './EmptyState.tsx'
+import { GridHead } from './GridHead.tsx'
 
 /** As the style sheet has them. */
 const ROW_PX = 22
@@ -50,7 +53,7 @@ export function GridPanel() {
       parts,
       ROW_PX,
       HEAD_PX,
-      (window, row, selected) => rowLook(window, row, selected, rowText.clock.ticksPerSecond),
+      (window, row, selected, active) => rowLook(window, row, selected, active, rowText.clock.ticksPerSecond),
       {
         look,
         follow: (on) => {
@@ -63,6 +66,15 @@ export function GridPanel() {
           if (ended && shown.row === window.rowId(row)) refreshDetail()
         },
         atTop: setAtTop,
+        menu: (event, window, row, column, place) =>
+          openMenuAt(event, { kind: 'cell', column: shown.current[column]!, window, row }, place),
+        copy: async (window, row) => {
+          const { copyText, rowLine } = await import('../menus/copy.ts')
+          copyText(rowLine(window, row))
+        },
+        open: () => {
+          detailOpen.value = true
+        },
       },
     )
     view.current = gridView
@@ -76,12 +88,13 @@ export function GridPanel() {
     }
   }, [])
 
-  const wanted = useComputed(() => requestColumns.filter((column) => !hiddenColumns.value[column.id])).value
   const chosen = columnWidths.value
-  const fitting = columnsThatFit(wanted, chosen, width)
+  const fitting = columnsThatFit(shownColumns.value, chosen, width)
   const fittingIds = fitting.map((column) => column.id).join()
   // The same columns are the same array: the pool is rebuilt only when they change.
   const columns = useMemo(() => fitting, [fittingIds])
+  const shown = useRef(columns)
+  shown.current = columns
   useLayoutEffect(() => view.current?.setColumns(columns), [columns])
   const widths = layoutColumns(columns, chosen, width)
 
@@ -94,6 +107,9 @@ export function GridPanel() {
     view.current?.redraw()
   })
   useSignalEffect(() => view.current?.setSelected(selectedRow.value))
+  useSignalEffect(() => {
+    if (goal.value) view.current?.goTo(goal.value.row)
+  })
   useSignalEffect(() =>
     view.current?.setQuery({ filter: filter.value, sort: sort.value, follow: follow.value }),
   )
@@ -116,7 +132,7 @@ export function GridPanel() {
         style={{ '--columns': widths.map((each) => `${each}px`).join(' '), '--width': `${total}px` }}
       >
         <div class="grid-scroll" ref={scroller}>
-          <Head columns={columns} widths={widths} />
+          <GridHead columns={columns} widths={widths} />
           <div class="grid-sizer" ref={sizer}>
             <div class="grid-layer" ref={layer}>
               <div class="grid-rows" ref={rows} />
@@ -150,66 +166,5 @@ function OlderRows() {
       {formatCount(evicted)} older requests have left memory
       <span class="dim"> · more memory for rows keeps more of them, a capture file all</span>
     </p>
-  )
-}
-
-function Head({ columns, widths }: { columns: readonly Column[]; widths: number[] }) {
-  const order = sort.value
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: see the grid.
-    <div class="grid-head" role="row" aria-rowindex={1} tabIndex={-1}>
-      {columns.map((column, index) => {
-        const on = order?.field === column.field
-        const direction = on ? (order.descending ? 'descending' : 'ascending') : 'none'
-        return (
-          // biome-ignore lint/a11y/useSemanticElements: see the grid.
-          <div
-            key={column.id}
-            class={column.className}
-            role="columnheader"
-            aria-sort={direction}
-            tabIndex={-1}
-          >
-            <button
-              type="button"
-              title={`Sort by ${column.title.toLowerCase()}`}
-              onClick={() => sortBy(column.field)}
-            >
-              <span>{column.title}</span>
-              {on && <span class="arrow">{order.descending ? '▾' : '▴'}</span>}
-            </button>
-            <Resizer column={column} width={widths[index]!} />
-          </div>
-        )
-      })}
-    </div>
-  )
-}
-
-function Resizer({ column, width }: { column: Column; width: number }) {
-  const drag = (down: PointerEvent) => {
-    const handle = down.currentTarget as HTMLElement
-    handle.setPointerCapture(down.pointerId)
-    const move = (event: PointerEvent) => {
-      const wanted = Math.max(SMALLEST_WIDTH, Math.round(width + event.clientX - down.clientX))
-      columnWidths.value = { ...columnWidths.value, [column.id]: wanted }
-    }
-    handle.addEventListener('pointermove', move)
-    handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), {
-      once: true,
-    })
-  }
-  const reset = () => {
-    const { [column.id]: _, ...others } = columnWidths.value
-    columnWidths.value = others
-  }
-  return (
-    <span
-      class="resizer"
-      title="Drag to resize; double-click to reset"
-      aria-hidden="true"
-      onPointerDown={drag}
-      onDblClick={reset}
-    />
   )
 }

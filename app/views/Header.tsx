@@ -10,21 +10,36 @@ import {
   toggleRunning,
 } from '../state/actions.ts'
 import { command, session, status } from '../state/link.ts'
+import { openMenu } from '../state/menus.ts'
 import { follow, toggleFollow } from '../state/query.ts'
 import { FilterField } from './FilterField.tsx'
 import { Icon } from './Icon.tsx'
-import { Menu } from './Menu.tsx'
 
 /** More chips than this are summed up in one. */
 const CHIPS = 2
 
 export function Header() {
   const disabled = !canCapture.value
-  const running = session.value?.running ?? false
+  // What is in a file has come to its end: nothing is started, followed or cleared.
+  const isFile = session.value?.source === 'file'
   return (
     <div class="toolbar" role="toolbar" aria-label="Capture">
       <b class="brand">DriverMon</b>
       <DriverChips more={chooseDrivers} />
+      {!isFile && <StartButtons disabled={disabled} />}
+      {(!isFile || session.value?.recordedOnly) && <CaptureButton disabled={disabled} />}
+      {!isFile && <RecordButton disabled={disabled} />}
+      <FilterField />
+      {!isFile && <LiveButtons disabled={disabled} />}
+      <MoreButton />
+    </div>
+  )
+}
+
+function StartButtons({ disabled }: { disabled: boolean }) {
+  const running = session.value?.running ?? false
+  return (
+    <>
       <button
         type="button"
         class="button"
@@ -47,9 +62,13 @@ export function Header() {
         <Icon name={running ? 'stop' : 'play'} />
         <span class="label">{running ? 'Stop' : 'Start'}</span>
       </button>
-      <CaptureButton disabled={disabled} />
-      <RecordButton disabled={disabled} />
-      <FilterField />
+    </>
+  )
+}
+
+function LiveButtons({ disabled }: { disabled: boolean }) {
+  return (
+    <>
       <button
         type="button"
         class={`button ${follow.value ? 'on' : ''}`}
@@ -71,8 +90,7 @@ export function Header() {
       >
         <Icon name="clear" />
       </button>
-      <Menu />
-    </div>
+    </>
   )
 }
 
@@ -112,6 +130,26 @@ function DriverChips({ more }: { more: () => void }) {
         </button>
       )}
     </div>
+  )
+}
+
+function MoreButton() {
+  const isOpen = openMenu.value?.subject.kind === 'more'
+  return (
+    <button
+      type="button"
+      class="button"
+      title="More"
+      aria-label="More"
+      aria-haspopup="menu"
+      aria-expanded={isOpen}
+      onClick={(event) => {
+        const { right, bottom } = event.currentTarget.getBoundingClientRect()
+        openMenu.value = isOpen ? null : { subject: { kind: 'more' }, x: right, y: bottom + 6, from: 'right' }
+      }}
+    >
+      <Icon name="more" />
+    </button>
   )
 }
 

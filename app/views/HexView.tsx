@@ -1,8 +1,9 @@
 // HexView.tsx: bytes in hex and ASCII; only the rows that can be seen are on the page. Drag to select, arrows to move,
-// Ctrl+C to copy.
+// Ctrl+C to copy, and more ways to copy in its menu: the selection, or all.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { hexText } from '../../src/formats/hex.ts'
+import { openMenuAt } from '../state/menus.ts'
 import { HexLayout, readSelection } from '../text/hex-layout.ts'
 
 /** As the style sheet has it. */
@@ -14,7 +15,13 @@ interface Selection {
   focus: number
 }
 
-export function HexView({ bytes, label }: { bytes: Uint8Array; label: string }) {
+interface Props {
+  bytes: Uint8Array
+  label: string
+  field: 'input' | 'output'
+}
+
+export function HexView({ bytes, label, field }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const ruler = useRef<HTMLSpanElement>(null)
   const [top, setTop] = useState(0)
@@ -89,6 +96,15 @@ export function HexView({ bytes, label }: { bytes: Uint8Array; label: string }) 
         onPointerDown={press}
         onPointerMove={drag}
         onKeyDown={onKey}
+        onContextMenu={(event) =>
+          openMenuAt(
+            event,
+            selection
+              ? { kind: 'bytes', field, bytes, start, end }
+              : { kind: 'bytes', field, bytes, start: 0, end: bytes.length },
+            event.currentTarget.getBoundingClientRect(),
+          )
+        }
       >
         <span class="ruler" ref={ruler} aria-hidden="true">
           0000000000

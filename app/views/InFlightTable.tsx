@@ -6,6 +6,7 @@ import type { InFlightList } from '../../src/protocol/wire.ts'
 import { inFlight, session } from '../state/link.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { inFlightName, inFlightTitle } from '../text/in-flight-text.ts'
+import { shortDriverName } from '../text/row-text.ts'
 
 export function InFlightTable() {
   const list = inFlight.value
@@ -45,7 +46,7 @@ interface RowProps {
 }
 
 function Row({ request, age, oldest }: RowProps) {
-  const { processId, processName } = request
+  const { processId, processName, driverName } = request
   const duration = formatDuration(ticksToNs(age, session.value!.ticksPerSecond))
   const share = oldest > 0 ? (age / oldest) * 100 : 0
   return (
@@ -58,7 +59,7 @@ function Row({ request, age, oldest }: RowProps) {
             '--entry': `var(--f${functionColour(request.function)})`,
           }}
         >
-          {inFlightName(request)}
+          <small class="dim">{shortDriverName(driverName)}</small> {inFlightName(request)}
         </span>
       </td>
       <td>

@@ -1,7 +1,9 @@
 // OpenDialog.tsx: the dialog that is open, if any.
 
+import { useSignalEffect } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { type DialogName, openDialog } from '../state/dialogs.ts'
+import { connection } from '../state/link.ts'
 import { lazily } from './lazily.tsx'
 
 const DIALOGS: Record<DialogName, ComponentType> = {
@@ -13,6 +15,10 @@ const DIALOGS: Record<DialogName, ComponentType> = {
 }
 
 export function OpenDialog() {
+  // Without a core nothing can be done in one, and it hides what has happened.
+  useSignalEffect(() => {
+    if (connection.value.kind === 'lost') openDialog.value = null
+  })
   const View = openDialog.value && DIALOGS[openDialog.value]
   return View && <View />
 }
