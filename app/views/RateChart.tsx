@@ -3,7 +3,6 @@
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatCount, formatRate } from '../../src/formats/values.ts'
 import type { FunctionIndex } from '../../src/protocol/ids.ts'
