@@ -1,15 +1,17 @@
 // run.ts: the rows of one chunk, sorted by a field.
 //
-// A run keeps the values that it was sorted by, so that one which changes in the store does not disorder it before it
-// is sorted anew: two bytes for each row, four for its number; of what is in a dictionary, each value once.
+// Runs are compared by *keys*: numbers that are in the order wanted, so that nobody who compares has to know what they
+// stand for. A run keeps the keys that it was sorted by, so that a value which changes in the store does not disorder it
+// before it is sorted anew: two bytes for each row, four for its number; of what is in a dictionary, each value once.
 
 import type { Capture } from './capture.ts'
 import { CHUNK_ROWS, type Chunk } from './chunk.ts'
 import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from './fields.ts'
 import type { Loops } from './loops.ts'
+import { RankedValues, type Sortable } from './ranked-values.ts'
 
-/** What runs are compared by; null = absent. A text that differs by its case only stands beside its like. */
-export type Key = number | bigint | string | null
+/** The key of what is absent: it comes last in either direction. */
+const LAST = Number.POSITIVE_INFINITY
 
 export interface Run {
   /** Within the chunk. */
@@ -17,99 +19,101 @@ export interface Run {
   /** Of memory. */
   readonly bytes: number
   /** Of the row at a place in the run. */
-  key(at: number): Key
-  /** How many rows come before `key`, or equal it where `orEqual`; known to be between `low` and `high`. */
-  before(key: Key, orEqual: boolean, low: number, high: number): number
-}
-
-/** How many come before something: `isBefore` holds for the first ones and for no others. */
-function search(low: number, high: number, isBefore: (at: number) => boolean): number {
-  let from = low
-  let to = high
-  while (from < to) {
-    const middle = (from + to) >> 1
-    if (isBefore(middle)) from = middle + 1
-    else to = middle
-  }
-  return from
-}
-
-/** What is absent comes last in either direction. */
-export function compareKeys(a: Key, b: Key, descending: boolean): number {
-  if (a === b) return 0
-  if (a === null) return 1
-  if (b === null) return -1
-  return a < b !== descending ? -1 : 1
+  key(at: number): number
+  /**
+   * How many rows come before `key`, or equal it where `orEqual`; known to be between `low` and `high`, and expected
+   * not far from `low` where `near`.
+   */
+  before(key: number, orEqual: boolean, low: number, high: number, near?: boolean): number
+  /** To be called when the run is given up. */
+  release(): void
 }
 
 /** `rows`: ascending, at least one; not kept. */
 export type SortChunk = (chunk: Chunk, rows: Uint16Array) => Run
 
+/** How many of ascending numbers come before a number, or equal it where `orEqual`. `near`: probably not many from `low` on. */
+function search(
+  numbers: Float64Array | Uint32Array,
+  wanted: number,
+  orEqual: boolean,
+  low: number,
+  high: number,
+  near = false,
+): number {
+  for (let step = 1; near && low + step < high; step *= 2) {
+    const here = numbers[low + step]
+    if (here < wanted || (orEqual && here === wanted)) low += step + 1
+    else {
+      high = low + step
+      break
+    }
+  }
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const here = numbers[middle]
+    if (here < wanted || (orEqual && here === wanted)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 // ---- Numbers in a column ---------------------------------------------------------------------------------------
 
 const ABSENT = 0xffffffff
 
-/** Keys: distance from the value that comes first, or ABSENT. */
+/** A key is `base` and a distance from it; or LAST, where the distance is ABSENT. */
 class NumberRun implements Run {
   constructor(
     readonly rows: Uint16Array,
     readonly distances: Uint32Array,
     readonly base: number,
-    readonly direction: 1 | -1,
   ) {}
 
   get bytes(): number {
     return this.rows.byteLength + this.distances.byteLength
   }
 
-  key(at: number): number | null {
+  key(at: number): number {
     const distance = this.distances[at]
-    return distance === ABSENT ? null : this.base + this.direction * distance
+    return distance === ABSENT ? LAST : this.base + distance
   }
 
-  before(key: Key, orEqual: boolean, low: number, high: number): number {
+  before(key: number, orEqual: boolean, low: number, high: number, near = false): number {
     // A number of another run may lie anywhere, but none behind what is absent.
-    const wanted = key === null ? ABSENT : Math.min(this.direction * (Number(key) - this.base), ABSENT - 0.5)
-    const { distances } = this
-    let from = low
-    let to = high
-    while (from < to) {
-      const middle = (from + to) >> 1
-      const here = distances[middle]
-      if (here < wanted || (orEqual && here === wanted)) from = middle + 1
-      else to = middle
-    }
-    return from
+    const wanted = key === LAST ? ABSENT : Math.min(key - this.base, ABSENT - 0.5)
+    return search(this.distances, wanted, orEqual, low, high, near)
   }
+
+  release(): void {}
 }
 
 /** Numbers that lie too far apart for that. */
 class WideNumberRun implements Run {
   constructor(
     readonly rows: Uint16Array,
-    readonly values: Float64Array,
-    readonly descending: boolean,
+    readonly keys: Float64Array,
   ) {}
 
   get bytes(): number {
-    return this.rows.byteLength + this.values.byteLength
+    return this.rows.byteLength + this.keys.byteLength
   }
 
-  key(at: number): number | null {
-    const value = this.values[at]
-    return Number.isNaN(value) ? null : value
+  key(at: number): number {
+    return this.keys[at]
   }
 
-  before(key: Key, orEqual: boolean, low: number, high: number): number {
-    return search(low, high, (at) => compareKeys(this.key(at), key, this.descending) < Number(orEqual))
+  before(key: number, orEqual: boolean, low: number, high: number, near = false): number {
+    return search(this.keys, key, orEqual, low, high, near)
   }
+
+  release(): void {}
 }
 
 const filled = new Float64Array(CHUNK_ROWS)
 const distances = new Uint32Array(CHUNK_ROWS)
 
 export function byColumn(source: ColumnSource, descending: boolean, loops: Loops): SortChunk {
-  const direction = descending ? -1 : 1
   return (chunk, rows) => {
     const narrow = source.present ? null : source.narrow?.(chunk)
     const base =
@@ -119,7 +123,7 @@ export function byColumn(source: ColumnSource, descending: boolean, loops: Loops
     const sorted = rows.slice()
     const sortedDistances = distances.slice(0, rows.length)
     loops.sort(sortedDistances, sorted)
-    return new NumberRun(sorted, sortedDistances, base, direction)
+    return new NumberRun(sorted, sortedDistances, base)
   }
 }
 
@@ -137,10 +141,10 @@ function distancesOfCells(
     else if (cell > top) distances[i] = ABSENT
     else return null
   }
-  return descending ? offset + most : offset
+  return descending ? -(offset + most) : offset
 }
 
-/** Returns the value that comes first; null if they lie too far apart. Leaves them in `filled`. */
+/** Returns the key that comes first; null if they lie too far apart. Leaves the values in `filled`. */
 function distancesOfValues(
   source: ColumnSource,
   chunk: Chunk,
@@ -161,91 +165,103 @@ function distancesOfValues(
     const value = filled[rows[i] - first]
     distances[i] = Number.isNaN(value) ? ABSENT : descending ? most - value : value - least
   }
-  return descending ? most : least
+  return descending ? -most : least
 }
 
 /** Of the values in `filled`, from the first row on. */
 function wideRun(rows: Uint16Array, descending: boolean): Run {
-  const of = (row: number) => filled[row - rows[0]]
+  const keyOf = (row: number) => {
+    const value = filled[row - rows[0]]
+    return Number.isNaN(value) ? LAST : descending ? -value : value
+  }
   const sorted = rows.slice().sort((a, b) => {
-    const [x, y] = [of(a), of(b)]
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y)) || a - b
-    return (descending ? y - x : x - y) || a - b
+    const [x, y] = [keyOf(a), keyOf(b)]
+    return x === y ? a - b : x - y
   })
-  return new WideNumberRun(sorted, Float64Array.from(sorted, of), descending)
+  return new WideNumberRun(sorted, Float64Array.from(sorted, keyOf))
 }
 
 // ---- What is in a dictionary -----------------------------------------------------------------------------------
 
-/** Estimate of what one takes. */
-const VALUE_BYTES = 32
+/** Estimate of what a value takes at most: that of other runs, too, is counted for each. */
+const VALUE_BYTES = 64
 
-/** Keys: the distinct values in order, and where the rows of each begin. */
+/** Keys: the ranks of values among those of all runs. A rank changes as values come and go, but none passes another. */
 class EntryRun implements Run {
-  /** What was asked last, and how many values come before it: a cut asks for the same again and again. */
-  #asked: Key | undefined
-  #rank = 0
-
   constructor(
     readonly rows: Uint16Array,
-    /** One more than values: where the last one's rows end. */
+    /** The distinct values, by number and in order. */
+    readonly values: Uint32Array,
+    /** Where the rows of each begin; one more: where the last one's end. */
     readonly starts: Uint32Array,
-    readonly values: readonly Key[],
-    readonly descending: boolean,
+    readonly ranked: RankedValues,
   ) {}
 
   get bytes(): number {
     return this.rows.byteLength + this.starts.byteLength + VALUE_BYTES * this.values.length
   }
 
-  key(at: number): Key {
-    const { starts } = this
-    return this.values[search(0, this.values.length, (rank) => starts[rank + 1] <= at)]
+  release(): void {
+    this.ranked.release(this.values)
   }
 
-  before(key: Key, orEqual: boolean, low: number, high: number): number {
+  key(at: number): number {
+    const place = search(this.starts, at, true, 0, this.values.length) - 1
+    return this.ranked.ranks[this.values[place]]
+  }
+
+  before(key: number, orEqual: boolean, low: number, high: number): number {
     const { values } = this
-    if (key !== this.#asked) {
-      this.#asked = key
-      this.#rank = search(0, values.length, (at) => compareKeys(values[at], key, this.descending) < 0)
+    const { ranks } = this.ranked
+    let from = 0
+    let to = values.length
+    while (from < to) {
+      const middle = (from + to) >> 1
+      const here = ranks[values[middle]]
+      if (here < key || (orEqual && here === key)) from = middle + 1
+      else to = middle
     }
-    const rank = orEqual && values[this.#rank] === key ? this.#rank + 1 : this.#rank
-    return Math.max(low, Math.min(high, this.starts[rank]))
+    return Math.max(low, Math.min(high, this.starts[from]))
   }
 }
 
 export function byEntry(source: EntrySource, descending: boolean, capture: Capture): SortChunk {
+  const ranked = new RankedValues(descending)
   return (chunk, rows) => {
     const { entries, size, width } = chunk[ENTRIES[source.in]]
-    const keys = Array.from({ length: size }, (_, code) =>
-      keyOf(source.value(entries, code * width, capture)),
+    const numbers = Uint32Array.from({ length: size }, (_, code) =>
+      ranked.numberOf(sortedAs(source.value(entries, code * width, capture))),
     )
-    const values = [...new Set(keys)].sort((a, b) => compareKeys(a, b, descending))
-    const rankOf = new Map(values.map((value, rank) => [value, rank]))
-    const ranks = Uint16Array.from(keys, (key) => rankOf.get(key)!)
-    return sortByRank(rows, chunk[source.in], ranks, values, descending)
+    const distinct = new Set(numbers)
+    ranked.use(distinct)
+    const ranks = Uint32Array.from(distinct, (value) => ranked.ranks[value]).sort()
+    const values = ranks.map((rank) => ranked.inOrder[rank])
+    const placeOf = new Map(Array.from(values, (value, place) => [value, place]))
+    const places = Uint16Array.from(numbers, (value) => placeOf.get(value)!)
+    return sortByPlace(rows, chunk[source.in], places, values, ranked)
   }
 }
 
 /** Texts without regard to case first, as the eye sorts them; equal ones by their letters, so that none are equal. */
-function keyOf(value: Value): Key {
+function sortedAs(value: Value): Sortable {
   if (typeof value === 'string') return `${value.toLowerCase()}\0${value}`
   return typeof value === 'boolean' ? Number(value) : value
 }
 
-function sortByRank(
+/** `places`: of each code's value among `values`. */
+function sortByPlace(
   rows: Uint16Array,
   codes: Uint16Array,
-  ranks: Uint16Array,
-  values: readonly Key[],
-  descending: boolean,
+  places: Uint16Array,
+  values: Uint32Array,
+  ranked: RankedValues,
 ): Run {
   // Counted one further on, so that summing up turns counts into starts.
   const starts = new Uint32Array(values.length + 1)
-  for (const row of rows) starts[ranks[codes[row]] + 1]++
-  for (let rank = 0; rank < values.length; rank++) starts[rank + 1] += starts[rank]
+  for (const row of rows) starts[places[codes[row]] + 1]++
+  for (let place = 0; place < values.length; place++) starts[place + 1] += starts[place]
   const next = starts.slice()
   const sorted = new Uint16Array(rows.length)
-  for (const row of rows) sorted[next[ranks[codes[row]]]++] = row
-  return new EntryRun(sorted, starts, values, descending)
+  for (const row of rows) sorted[next[places[codes[row]]]++] = row
+  return new EntryRun(sorted, values, starts, ranked)
 }
