@@ -71,19 +71,11 @@ export interface NativeSource {
 /** What native code does for the store. src/model/native-store.ts has the contract. */
 export interface NativeStore {
   readonly loops: {
-    codes(
-      codes: Uint16Array,
+    scan(
+      columns: readonly (Uint16Array | Uint32Array)[],
+      wanted: readonly (Uint8Array | Uint32Array)[],
       first: number,
       count: number,
-      answers: Uint8Array,
-      bits: Uint32Array,
-      combine: 0 | 1 | 2,
-    ): void
-    ranges(
-      values: Uint16Array | Uint32Array,
-      first: number,
-      count: number,
-      ranges: Uint32Array,
       bits: Uint32Array,
       combine: 0 | 1 | 2,
     ): void

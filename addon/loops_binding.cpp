@@ -1,4 +1,5 @@
-// loops_binding.cpp: the loops of scan.h and sort.h as JavaScript functions. Whatever is passed, nothing outside of it is touched.
+// loops_binding.cpp: the loops of scan.h and sort.h as JavaScript functions. Whatever is passed, nothing outside of it
+// is touched.
 #include "loops_binding.h"
 
 #include <memory>
@@ -33,64 +34,60 @@ Column ColumnOf(napi_env env, napi_value value) {
     return column;
 }
 
-// (column, first, count, answers or ranges, bits, combine), checked.
-struct Arguments {
-    Column column;
+// What is looked for in a column: answers of its codes, or ranges of its values. False for anything else.
+bool MakeScan(const Column& cells, const Column& wanted, size_t first, Scan& scan) {
+    const bool isHalf = cells.type == napi_uint16_array;
+    if (!isHalf && cells.type != napi_uint32_array) return false;
+    scan.cells = isHalf ? static_cast<const void*>(cells.At<uint16_t>(first)) : cells.At<uint32_t>(first);
+    scan.wanted = wanted.data;
+    if (wanted.type == napi_uint8_array && isHalf) {
+        scan.kind = Scan::Kind::Codes;
+        scan.count = wanted.length;
+        return true;
+    }
+    scan.kind = isHalf ? Scan::Kind::Ranges16 : Scan::Kind::Ranges32;
+    scan.count = wanted.length / 2;
+    return wanted.type == napi_uint32_array && wanted.length % 2 == 0;
+}
+
+Column ElementOf(napi_env env, napi_value array, uint32_t index) {
+    napi_value element = nullptr;
+    return napi_get_element(env, array, index, &element) == napi_ok ? ColumnOf(env, element) : Column{};
+}
+
+// (columns, wanted, first, count, bits, combine). False if anything does not fit.
+bool ScanAll(napi_env env, napi_callback_info info) {
+    size_t argc = 6;
+    napi_value argv[6];
+    if (napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr) != napi_ok) return false;
+    uint32_t scanCount = 0;
+    uint32_t wantedCount = 0;
     uint32_t first = 0;
     uint32_t count = 0;
-    Column wanted;
-    Column bits;
     uint32_t combine = 0;
-
-    Arguments(napi_env env, napi_callback_info info) {
-        size_t argc = 6;
-        napi_value argv[6];
-        if (napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr) != napi_ok) return;
-        column = ColumnOf(env, argv[0]);
-        wanted = ColumnOf(env, argv[3]);
-        bits = ColumnOf(env, argv[4]);
-        valid = napi_get_value_uint32(env, argv[1], &first) == napi_ok &&
-                napi_get_value_uint32(env, argv[2], &count) == napi_ok &&
-                napi_get_value_uint32(env, argv[5], &combine) == napi_ok && combine <= 2 && first % kWordRows == 0 &&
-                first <= column.length && count <= column.length - first && bits.type == napi_uint32_array &&
-                bits.length >= (size_t{first} + count + kWordRows - 1) / kWordRows;
+    const Column bits = ColumnOf(env, argv[4]);
+    const bool valid =
+        napi_get_array_length(env, argv[0], &scanCount) == napi_ok &&
+        napi_get_array_length(env, argv[1], &wantedCount) == napi_ok && scanCount == wantedCount && scanCount >= 1 &&
+        scanCount <= kMostScans && napi_get_value_uint32(env, argv[2], &first) == napi_ok &&
+        napi_get_value_uint32(env, argv[3], &count) == napi_ok &&
+        napi_get_value_uint32(env, argv[5], &combine) == napi_ok && combine <= 2 && first % kWordRows == 0 &&
+        bits.type == napi_uint32_array && bits.length >= (size_t{first} + count + kWordRows - 1) / kWordRows;
+    if (!valid) return false;
+    Scan scans[kMostScans];
+    for (uint32_t at = 0; at < scanCount; at++) {
+        const Column cells = ElementOf(env, argv[0], at);
+        if (first > cells.length || count > cells.length - first) return false;
+        if (!MakeScan(cells, ElementOf(env, argv[1], at), first, scans[at])) return false;
     }
-
-    bool valid = false;
-    uint32_t* Bits() const { return bits.At<uint32_t>(first / kWordRows); }
-    Combine How() const { return static_cast<Combine>(combine); }
-};
-
-napi_value Refuse(napi_env env) {
-    napi_throw_type_error(env, nullptr, "a scan takes a column, its rows, what to look for, bits for them, and 0 to 2");
-    return nullptr;
+    BestScan()(scans, scanCount, count, bits.At<uint32_t>(first / kWordRows), static_cast<Combine>(combine));
+    return true;
 }
 
-napi_value Codes(napi_env env, napi_callback_info info) {
-    const Arguments arguments(env, info);
-    const Column& answers = arguments.wanted;
-    if (!arguments.valid || arguments.column.type != napi_uint16_array || answers.type != napi_uint8_array) {
-        return Refuse(env);
-    }
-    BestScan().codes(arguments.column.At<uint16_t>(arguments.first), arguments.count, answers.At<uint8_t>(0),
-                     answers.length, arguments.Bits(), arguments.How());
-    return nullptr;
-}
-
-napi_value Ranges(napi_env env, napi_callback_info info) {
-    const Arguments arguments(env, info);
-    const Column& ranges = arguments.wanted;
-    if (!arguments.valid || ranges.type != napi_uint32_array || ranges.length % 2 != 0) return Refuse(env);
-    const uint32_t* pairs = ranges.At<uint32_t>(0);
-    const size_t count = ranges.length / 2;
-    if (arguments.column.type == napi_uint16_array) {
-        BestScan().ranges16(arguments.column.At<uint16_t>(arguments.first), arguments.count, pairs, count,
-                            arguments.Bits(), arguments.How());
-    } else if (arguments.column.type == napi_uint32_array) {
-        BestScan().ranges32(arguments.column.At<uint32_t>(arguments.first), arguments.count, pairs, count,
-                            arguments.Bits(), arguments.How());
-    } else {
-        return Refuse(env);
+napi_value ScanRowsOf(napi_env env, napi_callback_info info) {
+    if (!ScanAll(env, info)) {
+        napi_throw_type_error(env, nullptr,
+                              "scan takes 1 to 8 columns, what to look for in each, rows, bits for them, and 0 to 2");
     }
     return nullptr;
 }
@@ -122,8 +119,7 @@ napi_value FunctionOf(napi_env env, const char* name, napi_callback callback) {
 
 Napi::Object DefineLoops(Napi::Env env) {
     Napi::Object loops = Napi::Object::New(env);
-    loops.Set("codes", FunctionOf(env, "codes", Codes));
-    loops.Set("ranges", FunctionOf(env, "ranges", Ranges));
+    loops.Set("scan", FunctionOf(env, "scan", ScanRowsOf));
     loops.Set("sort", FunctionOf(env, "sort", Sort));
     return loops;
 }

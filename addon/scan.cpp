@@ -1,4 +1,4 @@
-// scan.cpp: the loops for any processor.
+// scan.cpp: the loop for any processor.
 #include "scan.h"
 
 namespace drivermon {
@@ -6,37 +6,44 @@ namespace {
 
 constexpr size_t kWordRows = 32;
 
-template <typename Passes>
-void EachWord(size_t rows, uint32_t* bits, Combine combine, Passes passes) {
-    for (size_t first = 0; first < rows; first += kWordRows) {
-        uint32_t& there = bits[first / kWordRows];
-        if (IsSettled(there, combine)) continue;
-        const size_t count = rows - first < kWordRows ? rows - first : kWordRows;
-        uint32_t word = 0;
-        for (size_t i = 0; i < count; i++) word |= static_cast<uint32_t>(passes(first + i)) << i;
-        StoreBits(there, word, combine);
+bool IsInside(uint32_t value, const uint32_t* ranges, size_t rangeCount) {
+    for (size_t i = 0; i < rangeCount; i++) {
+        if (value >= ranges[2 * i] && value <= ranges[2 * i + 1]) return true;
     }
+    return false;
 }
 
-void Codes(const uint16_t* codes, size_t rows, const uint8_t* answers, size_t answerCount, uint32_t* bits,
-           Combine combine) {
-    EachWord(rows, bits, combine,
-             [=](size_t row) { return codes[row] < answerCount && answers[codes[row]] != 0; });
-}
-
-template <typename Value>
-void Ranges(const Value* values, size_t rows, const uint32_t* ranges, size_t rangeCount, uint32_t* bits,
-            Combine combine) {
-    EachWord(rows, bits, combine, [=](size_t row) {
-        const uint32_t value = values[row];
-        bool inside = false;
-        for (size_t i = 0; i < rangeCount; i++) inside |= value >= ranges[2 * i] && value <= ranges[2 * i + 1];
-        return inside;
-    });
+bool Passes(const Scan& scan, size_t row) {
+    switch (scan.kind) {
+        case Scan::Kind::Codes: {
+            const uint16_t code = static_cast<const uint16_t*>(scan.cells)[row];
+            return code < scan.count && static_cast<const uint8_t*>(scan.wanted)[code] != 0;
+        }
+        case Scan::Kind::Ranges16:
+            return IsInside(static_cast<const uint16_t*>(scan.cells)[row], static_cast<const uint32_t*>(scan.wanted),
+                            scan.count);
+        case Scan::Kind::Ranges32:
+            return IsInside(static_cast<const uint32_t*>(scan.cells)[row], static_cast<const uint32_t*>(scan.wanted),
+                            scan.count);
+    }
+    return false;
 }
 
 }  // namespace
 
-const ScanLoops kPortableScan{Codes, Ranges<uint16_t>, Ranges<uint32_t>};
+void PortableScan(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine) {
+    for (size_t first = 0; first < rows; first += kWordRows) {
+        uint32_t& there = bits[first / kWordRows];
+        const size_t count = rows - first < kWordRows ? rows - first : kWordRows;
+        const uint32_t all = count == kWordRows ? UINT32_MAX : (1u << count) - 1;
+        uint32_t word = combine == Combine::And ? there & all : all;
+        for (size_t at = 0; at < scanCount && word != 0; at++) {
+            for (size_t i = 0; i < count; i++) {
+                word &= ~(static_cast<uint32_t>(!Passes(scans[at], first + i)) << i);
+            }
+        }
+        StoreBits(there, word, combine);
+    }
+}
 
 }  // namespace drivermon

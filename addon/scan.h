@@ -1,7 +1,7 @@
-// scan.h: the innermost loops of filtering, natively: a column goes in, a bit per row comes out.
+// scan.h: the innermost loop of filtering, natively: columns go in, a bit per row comes out.
 //
 // What src/model/loops.ts does in TypeScript, with the same results. Pure: no Node-API, no allocation, no state; so it
-// runs under sanitizers, too. Several sets of the same loops, of which the best that this processor has is taken.
+// runs under sanitizers, too. There are several of it, of which the best that this processor can run is taken.
 #pragma once
 
 #include <cstddef>
@@ -12,27 +12,33 @@ namespace drivermon {
 // What becomes of the bits that are there already. Values as in loops.ts.
 enum class Combine : uint32_t { Set, And, Or };
 
-// Row i's bit is bit i % 32 of bits[i / 32]; bits behind the last row, in its word, become 0. `bits` has a word for each
-// 32 rows begun. Any thread.
-struct ScanLoops {
-    // Rows whose code has an answer other than 0. Codes from `answerCount` on have the answer 0.
-    void (*codes)(const uint16_t* codes, size_t rows, const uint8_t* answers, size_t answerCount, uint32_t* bits,
-                  Combine combine);
-    // Rows whose value lies in one of the ranges: pairs of low and high, both ends in it.
-    void (*ranges16)(const uint16_t* values, size_t rows, const uint32_t* ranges, size_t rangeCount, uint32_t* bits,
-                     Combine combine);
-    void (*ranges32)(const uint32_t* values, size_t rows, const uint32_t* ranges, size_t rangeCount, uint32_t* bits,
-                     Combine combine);
+// One question about a column of cells.
+struct Scan {
+    enum class Kind {
+        Codes,     // 16-bit cells; `wanted`: an answer (uint8_t) for each code below `count`; the others' is 0
+        Ranges16,  // 16-bit cells; `wanted`: `count` pairs (uint32_t) of low and high, both ends in it
+        Ranges32,  // 32-bit cells; the same
+    };
+    Kind kind;
+    const void* cells;
+    const void* wanted;
+    size_t count;
 };
 
-extern const ScanLoops kPortableScan;
+constexpr size_t kMostScans = 8;
+
+// Rows that pass all of at most kMostScans scans. Row i's bit is bit i % 32 of bits[i / 32]; bits behind the last row,
+// in its word, become 0. `bits` has a word for each 32 rows begun. Any thread.
+using ScanRows = void (*)(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine);
+
+void PortableScan(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine);
 
 // Null where the processor (or the compiler) has no AVX2.
-const ScanLoops* Avx2Scan();
+ScanRows Avx2Scan();
 
-inline const ScanLoops& BestScan() {
-    const ScanLoops* avx2 = Avx2Scan();
-    return avx2 != nullptr ? *avx2 : kPortableScan;
+inline ScanRows BestScan() {
+    const ScanRows avx2 = Avx2Scan();
+    return avx2 != nullptr ? avx2 : PortableScan;
 }
 
 // For the loops themselves: a word of new bits meets the one that is there.
@@ -44,11 +50,6 @@ inline void StoreBits(uint32_t& bits, uint32_t word, Combine combine) {
     } else {
         bits |= word;
     }
-}
-
-// Whether no word of new bits could change the one that is there.
-inline bool IsSettled(uint32_t bits, Combine combine) {
-    return (combine == Combine::And && bits == 0) || (combine == Combine::Or && bits == UINT32_MAX);
 }
 
 }  // namespace drivermon

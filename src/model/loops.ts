@@ -1,4 +1,4 @@
-// loops.ts: the innermost loops of filters (a column goes in, a bit per row comes out) and of orders.
+// loops.ts: the innermost loops of filters (columns go in, a bit per row comes out) and of orders.
 //
 // An interface, because native code does the same many times faster over the same memory; here it is in TypeScript,
 // for wherever there is no native code, and as the truth that tests compare the native one with.
@@ -7,26 +7,26 @@
 export const Combine = { Set: 0, And: 1, Or: 2 } as const
 export type Combine = (typeof Combine)[keyof typeof Combine]
 
+export type Cells = Uint16Array | Uint32Array
 /**
- * Of the filters': rows are `first .. first + count` of a column, `first` a multiple of 32; bit `row & 31` of `bits[row >> 5]` is a
- * row's. Bits behind the last row, in its word, become 0. Nothing is kept and nothing else is written.
+ * What is looked for in a column. Bytes: answers of its 16-bit codes, 1 or 0, those not reached being 0. Words: ranges of
+ * its values, pairs of low and high, both ends in it.
  */
+export type Wanted = Uint8Array | Uint32Array
+
+export const MOST_SCANS = 8
+
 export interface Loops {
-  /** Rows whose code has the answer 1. Codes that `answers` does not reach have the answer 0. */
-  codes(
-    codes: Uint16Array,
+  /**
+   * Rows that have what is wanted in all of up to MOST_SCANS columns. Rows are `first .. first + count` of the columns,
+   * `first` a multiple of 32; bit `row & 31` of `bits[row >> 5]` is a row's. Bits behind the last row, in its word,
+   * become 0. Nothing is kept and nothing else is written.
+   */
+  scan(
+    columns: readonly Cells[],
+    wanted: readonly Wanted[],
     first: number,
     count: number,
-    answers: Uint8Array,
-    bits: Uint32Array,
-    combine: Combine,
-  ): void
-  /** Rows whose value lies in one of the ranges: pairs of low and high, both ends in it. */
-  ranges(
-    values: Uint16Array | Uint32Array,
-    first: number,
-    count: number,
-    ranges: Uint32Array,
     bits: Uint32Array,
     combine: Combine,
   ): void
@@ -42,30 +42,14 @@ const spareKeys: Uint32Array = new Uint32Array(MOST_SORTED)
 const spareRows: Uint16Array = new Uint16Array(MOST_SORTED)
 
 export const portableLoops: Loops = {
-  codes(codes, first, count, answers, bits, combine) {
+  scan(columns, wanted, first, count, bits, combine) {
     const end = first + count
     for (let row = first; row < end; row += 32) {
-      const rows = Math.min(32, end - row)
-      let word = 0
-      for (let i = 0; i < rows; i++) word |= answers[codes[row + i]] << i
-      store(bits, row >> 5, word, combine)
-    }
-  },
-
-  ranges(values, first, count, ranges, bits, combine) {
-    const end = first + count
-    for (let row = first; row < end; row += 32) {
-      const rows = Math.min(32, end - row)
-      let word = 0
-      for (let at = 0; at < ranges.length; at += 2) {
-        const low = ranges[at]
-        const high = ranges[at + 1]
-        for (let i = 0; i < rows; i++) {
-          const value = values[row + i]
-          if (value >= low && value <= high) word |= 1 << i
-        }
-      }
-      store(bits, row >> 5, word, combine)
+      const all = end - row < 32 ? (1 << (end - row)) - 1 : -1
+      const at = row >> 5
+      let word = combine === Combine.And ? bits[at] & all : all
+      for (let i = 0; i < columns.length && word !== 0; i++) word = narrowed(word, columns[i], wanted[i], row)
+      store(bits, at, word, combine)
     }
   },
 
@@ -96,6 +80,28 @@ export const portableLoops: Loops = {
     keys.set(fromKeys.subarray(0, count))
     rows.set(fromRows.subarray(0, count))
   },
+}
+
+/** Of the bits of 32 rows, those whose cells have what is wanted. */
+function narrowed(word: number, cells: Cells, wanted: Wanted, row: number): number {
+  let passing = 0
+  if (wanted instanceof Uint8Array) {
+    for (let left = word; left !== 0; left &= left - 1) {
+      const i = 31 - Math.clz32(left & -left)
+      if (wanted[cells[row + i]] === 1) passing |= 1 << i
+    }
+    return passing
+  }
+  for (let at = 0; at < wanted.length; at += 2) {
+    const low = wanted[at]
+    const high = wanted[at + 1]
+    for (let left = word; left !== 0; left &= left - 1) {
+      const i = 31 - Math.clz32(left & -left)
+      const value = cells[row + i]
+      if (value >= low && value <= high) passing |= 1 << i
+    }
+  }
+  return passing
 }
 
 export function store(bits: Uint32Array, at: number, word: number, combine: Combine): void {

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadBinding } from '../../addon/load.ts'
-import { Combine, portableLoops } from '../../src/model/loops.ts'
+import { type Cells, Combine, MOST_SCANS, portableLoops, type Wanted } from '../../src/model/loops.ts'
 
 const { loops } = loadBinding().store
 
@@ -20,65 +20,71 @@ function bitsFor({ first, count }: { first: number; count: number }, words: read
 
 const held = fc.array(fc.oneof(word, fc.constantFrom(0, 0xffffffff)), { minLength: 1, maxLength: 5 })
 
-test('rows by the answers of their codes', () => {
-  // Around 256 answers another way is taken; a code may be beyond them.
-  const sizes = fc.oneof(fc.nat(20), fc.integer({ min: 250, max: 260 }), fc.nat(65536))
-  fc.assert(
-    fc.property(
-      rows,
-      combine,
-      sizes,
-      fc.nat(1000),
-      fc.integer({ min: 1, max: 9 }),
-      held,
-      (asked, how, size, seed, every, words) => {
-        const answers = Uint8Array.from({ length: size }, (_, code) =>
-          (code * 7 + seed) % every === 0 ? 1 : 0,
-        )
-        const most = seed % 3 === 0 ? 65536 : size + 2
-        const codes = Uint16Array.from(
-          { length: asked.first + asked.count },
-          (_, i) => ((i + seed) * 40503) % most,
-        )
-        const [native, own] = [bitsFor(asked, words), bitsFor(asked, words)]
-        loops.codes(codes, asked.first, asked.count, answers, native, how)
-        portableLoops.codes(codes, asked.first, asked.count, answers, own, how)
-        expect(native).toEqual(own)
-      },
-    ),
-    { numRuns: 500 },
-  )
-})
+// Around 256 answers another way is taken; a code may be beyond them.
+const sizes = fc.oneof(fc.nat(20), fc.integer({ min: 250, max: 260 }), fc.nat(65536))
+const seed = fc.nat(1000)
 
-test.each([16, 32])('rows by ranges of %i-bit values', (width) => {
+/** A column of so many rows, and what to look for in it. */
+type Question = (rows: number) => { cells: Cells; wanted: Wanted }
+
+const codes = fc.tuple(sizes, seed, fc.integer({ min: 1, max: 9 })).map(
+  ([size, from, every]): Question =>
+    (count) => ({
+      wanted: Uint8Array.from({ length: size }, (_, code) => ((code * 7 + from) % every === 0 ? 1 : 0)),
+      cells: Uint16Array.from(
+        { length: count },
+        (_, i) => ((i + from) * 40503) % (from % 3 === 0 ? 65536 : size + 2),
+      ),
+    }),
+)
+
+function ranges(width: 16 | 32): fc.Arbitrary<Question> {
   const most = 2 ** width - 1
   // Ends that meet, extremes, and ranges that are empty or beyond the column.
   const value = fc.oneof(fc.nat(40), fc.integer({ min: most - 40, max: most }), fc.nat(most), word)
-  const ranges = fc
+  const pairs = fc
     .array(fc.tuple(value, value), { maxLength: 4 })
-    .map((pairs) => Uint32Array.from(pairs.flat()))
+    .map((drawn) => Uint32Array.from(drawn.flat()))
+  return fc
+    .tuple(pairs, fc.array(fc.nat(most), { minLength: 1, maxLength: 70 }))
+    .map(([wanted, some]) => (count) => {
+      const values = [...some, ...wanted].filter((each) => each <= most)
+      const cells = Array.from({ length: count }, (_, i) => values[(i * 13) % values.length])
+      return { wanted, cells: width === 16 ? Uint16Array.from(cells) : Uint32Array.from(cells) }
+    })
+}
+
+const questions = { codes, 'ranges of 16 bits': ranges(16), 'ranges of 32 bits': ranges(32) }
+
+test.each([
+  ...Object.entries(questions),
+  ['several at once', fc.oneof(...Object.values(questions))] as const,
+])('rows by %s', (what, question) => {
+  const most = what === 'several at once' ? MOST_SCANS : 1
   fc.assert(
     fc.property(
       rows,
       combine,
-      ranges,
-      fc.array(fc.nat(most), { minLength: 1, maxLength: 70 }),
+      fc.array(question, { minLength: 1, maxLength: most }),
       held,
-      (asked, how, pairs, some, words) => {
-        const ends = [...pairs].filter((end) => end <= most)
-        const values = [...some, ...ends]
-        const cells = Array.from(
-          { length: asked.first + asked.count },
-          (_, i) => values[(i * 13) % values.length],
-        )
-        const column = width === 16 ? Uint16Array.from(cells) : Uint32Array.from(cells)
-        const [native, own] = [bitsFor(asked, words), bitsFor(asked, words)]
-        loops.ranges(column, asked.first, asked.count, pairs, native, how)
-        portableLoops.ranges(column, asked.first, asked.count, pairs, own, how)
-        expect(native).toEqual(own)
+      (asked, how, drawn, words) => {
+        const all = drawn.map((each) => each(asked.first + asked.count))
+        const results = [loops, portableLoops].map((each) => {
+          const bits = bitsFor(asked, words)
+          each.scan(
+            all.map(({ cells }) => cells),
+            all.map(({ wanted }) => wanted),
+            asked.first,
+            asked.count,
+            bits,
+            how,
+          )
+          return bits
+        })
+        expect(results[0]).toEqual(results[1])
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   )
 })
 
@@ -87,7 +93,7 @@ test('nothing outside of the arrays is touched: what does not fit is refused', (
   const bits = new Uint32Array(4)
   const answers = Uint8Array.of(1)
   const scanned = (first: number, count: number, to = bits, how = 0) =>
-    loops.codes(column, first, count, answers, to, how as never)
+    loops.scan([column], [answers], first, count, to, how as never)
   scanned(0, 100)
   expect([...bits]).toEqual([0xffffffff, 0xffffffff, 0xffffffff, 0xf])
   for (const action of [
@@ -98,11 +104,16 @@ test('nothing outside of the arrays is touched: what does not fit is refused', (
     () => scanned(0, 100, new Uint32Array(3)),
     () => scanned(0, 100, new Uint8Array(64) as never),
     () => scanned(0, 100, bits, 3),
-    () => loops.codes(new Uint32Array(100) as never, 0, 10, answers, bits, 0),
-    () => loops.codes([] as never, 0, 10, answers, bits, 0),
-    () => loops.ranges(column, 0, 10, Uint32Array.of(1), bits, 0),
-    () => loops.ranges(new Float64Array(10) as never, 0, 10, Uint32Array.of(1, 2), bits, 0),
-    () => (loops.ranges as () => void)(),
+    () => loops.scan([new Uint32Array(100)], [answers], 0, 10, bits, 0),
+    () => loops.scan([[] as never], [answers], 0, 10, bits, 0),
+    () => loops.scan([column], [Uint32Array.of(1)], 0, 10, bits, 0),
+    () => loops.scan([new Float64Array(10) as never], [Uint32Array.of(1, 2)], 0, 10, bits, 0),
+    () => loops.scan([column, new Uint16Array(99)], [answers, answers], 0, 100, bits, 0),
+    () => loops.scan([column], [], 0, 10, bits, 0),
+    () => loops.scan([], [], 0, 10, bits, 0),
+    () => loops.scan(Array(9).fill(column), Array(9).fill(answers), 0, 10, bits, 0),
+    () => loops.scan(column as never, answers as never, 0, 10, bits, 0),
+    () => (loops.scan as () => void)(),
   ])
     expect(action).toThrow(TypeError)
 })

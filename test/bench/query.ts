@@ -65,8 +65,7 @@ let loops: Loops = store.loops
 
 function filled(traffic: Traffic, rows: number): Capture {
   const switched: Loops = {
-    codes: (...asked) => loops.codes(...asked),
-    ranges: (...asked) => loops.ranges(...asked),
+    scan: (...asked) => loops.scan(...asked),
     sort: (...asked) => loops.sort(...asked),
   }
   const capture = newCapture(rows * 200, { ingest: store.ingest, loops: switched })

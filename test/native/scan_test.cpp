@@ -1,4 +1,4 @@
-// The loops of filters: each set of them against the plainest one, and that one against what it is to mean.
+// The loop of filters, for any processor and for AVX2, against what it is to mean.
 #include "../../addon/scan.h"
 
 #include <doctest/doctest.h>
@@ -29,7 +29,7 @@ struct Question {
 Question MakeQuestion(std::mt19937& random) {
     const auto below = [&](uint32_t bound) { return static_cast<uint32_t>(random() % bound); };
     Question question;
-    const size_t rows = below(300);
+    const size_t rows = below(700);
     const uint32_t sizes[] = {below(20), 250 + below(12), below(65537)};
     question.answers.resize(sizes[below(3)]);
     for (uint8_t& answer : question.answers) answer = below(3) == 0;
@@ -41,7 +41,8 @@ Question MakeQuestion(std::mt19937& random) {
     for (size_t i = 0; i < rows; i++) {
         question.codes.push_back(static_cast<uint16_t>(below(std::min(most, 65536u))));
         const bool atEnd = !question.ranges.empty() && below(2) == 0;
-        question.wide.push_back(atEnd ? question.ranges[below(static_cast<uint32_t>(question.ranges.size()))] : random());
+        question.wide.push_back(atEnd ? question.ranges[below(static_cast<uint32_t>(question.ranges.size()))]
+                                      : random());
     }
     const uint32_t words[] = {0, UINT32_MAX, static_cast<uint32_t>(random())};
     for (size_t i = 0; i < (rows + 31) / 32; i++) question.bits.push_back(words[below(3)]);
@@ -62,48 +63,54 @@ std::vector<uint32_t> Expected(const Question& question, Passes passes) {
     return bits;
 }
 
-bool Inside(const Question& question, uint32_t value) {
-    for (size_t i = 0; i < question.ranges.size(); i += 2) {
-        if (value >= question.ranges[i] && value <= question.ranges[i + 1]) return true;
+bool Passes(const Scan& scan, size_t row) {
+    if (scan.kind == Scan::Kind::Codes) {
+        const uint16_t code = static_cast<const uint16_t*>(scan.cells)[row];
+        return code < scan.count && static_cast<const uint8_t*>(scan.wanted)[code] != 0;
+    }
+    const uint32_t value = scan.kind == Scan::Kind::Ranges16 ? static_cast<const uint16_t*>(scan.cells)[row]
+                                                             : static_cast<const uint32_t*>(scan.cells)[row];
+    const uint32_t* ranges = static_cast<const uint32_t*>(scan.wanted);
+    for (size_t i = 0; i < scan.count; i++) {
+        if (value >= ranges[2 * i] && value <= ranges[2 * i + 1]) return true;
     }
     return false;
 }
 
-void Check(const ScanLoops& loops) {
+void Check(ScanRows scanRows) {
     std::mt19937 random(20261122);
     for (int round = 0; round < 3000; round++) {
         const Question question = MakeQuestion(random);
-        const size_t rows = question.codes.size();
         CAPTURE(round);
-
-        std::vector<uint32_t> bits = question.bits;
-        loops.codes(question.codes.data(), rows, question.answers.data(), question.answers.size(), bits.data(),
-                    question.combine);
-        REQUIRE(bits == Expected(question, [&](size_t row) {
-            const uint16_t code = question.codes[row];
-            return code < question.answers.size() && question.answers[code] != 0;
-        }));
-
-        bits = question.bits;
-        loops.ranges16(question.codes.data(), rows, question.ranges.data(), question.ranges.size() / 2, bits.data(),
-                       question.combine);
-        REQUIRE(bits == Expected(question, [&](size_t row) { return Inside(question, question.codes[row]); }));
-
-        bits = question.bits;
-        loops.ranges32(question.wide.data(), rows, question.ranges.data(), question.ranges.size() / 2, bits.data(),
-                       question.combine);
-        REQUIRE(bits == Expected(question, [&](size_t row) { return Inside(question, question.wide[row]); }));
+        const size_t ranges = question.ranges.size() / 2;
+        const Scan kinds[] = {
+            {Scan::Kind::Codes, question.codes.data(), question.answers.data(), question.answers.size()},
+            {Scan::Kind::Ranges16, question.codes.data(), question.ranges.data(), ranges},
+            {Scan::Kind::Ranges32, question.wide.data(), question.ranges.data(), ranges},
+        };
+        // Each alone, then some together.
+        std::vector<std::vector<Scan>> asked = {{kinds[0]}, {kinds[1]}, {kinds[2]}, {}};
+        const size_t together = 1 + random() % kMostScans;
+        while (asked[3].size() < together) asked[3].push_back(kinds[random() % 3]);
+        for (const std::vector<Scan>& scans : asked) {
+            std::vector<uint32_t> bits = question.bits;
+            scanRows(scans.data(), scans.size(), question.codes.size(), bits.data(), question.combine);
+            REQUIRE(bits == Expected(question, [&](size_t row) {
+                        return std::all_of(scans.begin(), scans.end(),
+                                           [&](const Scan& scan) { return Passes(scan, row); });
+                    }));
+        }
     }
 }
 
 }  // namespace
 
-TEST_CASE("scan: the loops for any processor") {
-    Check(kPortableScan);
+TEST_CASE("scan: the loop for any processor") {
+    Check(PortableScan);
 }
 
-TEST_CASE("scan: the loops for AVX2") {
-    if (const ScanLoops* loops = Avx2Scan()) Check(*loops);
+TEST_CASE("scan: the loop for AVX2") {
+    if (const ScanRows scan = Avx2Scan()) Check(scan);
 }
 
 }  // namespace drivermon

@@ -43,6 +43,7 @@ class Compiler {
         return new Joined(
           this.#operands(expression, expression.kind).map((each) => this.compile(each, negated)),
           (expression.kind === 'and') !== negated,
+          this.capture.loops,
         )
       case 'not':
         return this.compile(expression.operand, !negated)
@@ -82,6 +83,7 @@ class Compiler {
             ),
           ),
           negated,
+          this.capture.loops,
         )
     }
   }
@@ -95,6 +97,7 @@ class Compiler {
   /** `holds` is asked for values that are there; what is absent passes only when negated. */
   #test(field: Field, holds: (value: Value) => boolean, negated: boolean, number?: NumberTest): Filter {
     const { source } = field
+    const { loops } = this.capture
     const passes = (value: Value) => (value !== null && holds(value)) !== negated
     if (source.in === 'payload') throw new TypeError(`${field.name} is compared as bytes`)
     if (source.in !== 'column') return this.#entries(source, passes)
@@ -103,16 +106,21 @@ class Compiler {
       return new Joined(
         [
           this.#entries(former, (value) => value !== null && passes(value)),
-          new Joined([this.#entries(former, (value) => value === null), this.#entries(latter, passes)], true),
+          new Joined(
+            [this.#entries(former, (value) => value === null), this.#entries(latter, passes)],
+            true,
+            loops,
+          ),
         ],
         false,
+        loops,
       )
     }
     if (!number) throw new TypeError(`${field.name} is compared as a number`)
-    const test = new ColumnTest(source, number, this.capture.loops)
+    const test = new ColumnTest(source, number, loops)
     if (!source.present) return test
     const present = this.#entries(source.present, (value) => (value === true) !== negated)
-    return new Joined([present, test], !negated)
+    return new Joined([present, test], !negated, loops)
   }
 
   #entries(source: EntrySource, answer: (value: Value) => boolean): Filter {

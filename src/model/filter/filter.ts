@@ -6,7 +6,7 @@
 
 import type { Chunk } from '../chunk.ts'
 import { CHUNK_ROWS } from '../chunk.ts'
-import { Combine, store } from '../loops.ts'
+import { type Cells, Combine, type Loops, MOST_SCANS, store, type Wanted } from '../loops.ts'
 
 /** How many rows of a chunk pass. */
 export const Verdict = { None: 0, Some: 1, All: 2 } as const
@@ -21,6 +21,8 @@ export interface Filter {
   open(chunk: Chunk): Verdict
   /** After `open` has said Some: combines the bits of rows as Loops does. */
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void
+  /** After `open` has said Some: what is looked for, if it is one thing in one column. */
+  scan?(): { cells: Cells; wanted: Wanted } | null
 }
 
 /** Sets the bits of rows of a chunk. Returns the verdict on the whole chunk. */
@@ -63,14 +65,21 @@ export class Joined implements Filter {
   readonly #deciding: Verdict
   readonly #neutral: Verdict
   readonly #own: Combine
-  readonly #open: Filter[] = []
+  /** What every row must have in a column is looked for in all such columns at once. */
+  readonly #columns: Cells[] = []
+  readonly #wanted: Wanted[] = []
+  readonly #others: Filter[] = []
   #scratch: Uint32Array | null = null
 
   constructor(
     parts: readonly Filter[],
     readonly every: boolean,
+    readonly loops: Loops,
   ) {
-    this.#parts = [...parts].sort((a, b) => a.cost - b.cost)
+    const flat = parts.flatMap((part) =>
+      part instanceof Joined && part.every === every ? part.#parts : [part],
+    )
+    this.#parts = flat.sort((a, b) => a.cost - b.cost)
     this.cost = parts.reduce((sum, part) => sum + part.cost, 0)
     this.#deciding = every ? Verdict.None : Verdict.All
     this.#neutral = every ? Verdict.All : Verdict.None
@@ -78,22 +87,39 @@ export class Joined implements Filter {
   }
 
   open(chunk: Chunk): Verdict {
-    this.#open.length = 0
+    this.#columns.length = 0
+    this.#wanted.length = 0
+    this.#others.length = 0
     for (const part of this.#parts) {
       const verdict = part.open(chunk)
       if (verdict === this.#deciding) return verdict
-      if (verdict === Verdict.Some) this.#open.push(part)
+      if (verdict === Verdict.Some) this.#sort(part)
     }
-    return this.#open.length === 0 ? this.#neutral : Verdict.Some
+    return this.#columns.length + this.#others.length === 0 ? this.#neutral : Verdict.Some
+  }
+
+  #sort(part: Filter): void {
+    const scan = this.every && this.#columns.length < MOST_SCANS ? part.scan?.() : null
+    if (scan) {
+      this.#columns.push(scan.cells)
+      this.#wanted.push(scan.wanted)
+    } else {
+      this.#others.push(part)
+    }
   }
 
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void {
-    if (combine === Combine.Set || combine === this.#own || this.#open.length === 1) {
+    const parts = Math.min(1, this.#columns.length) + this.#others.length
+    if (combine === Combine.Set || combine === this.#own || parts === 1) {
       let how = combine
-      for (const part of this.#open) {
+      if (this.#columns.length > 0) {
+        this.loops.scan(this.#columns, this.#wanted, first, count, bits, how)
+        how = this.#own
+      }
+      for (const part of this.#others) {
+        if (how === Combine.And && isEmpty(bits, first, count)) return
         part.match(first, count, bits, how)
         how = this.#own
-        if (how === Combine.And && isEmpty(bits, first, count)) return
       }
       return
     }

@@ -1,9 +1,9 @@
 // tests.ts: the leaves of a filter: one question about one field.
 
 import type { Capture } from '../capture.ts'
-import type { Chunk } from '../chunk.ts'
+import { type Chunk, ChunkState } from '../chunk.ts'
 import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from '../fields.ts'
-import type { Combine, Loops } from '../loops.ts'
+import type { Cells, Combine, Loops, Wanted } from '../loops.ts'
 import type { Range } from './ast.ts'
 import { Cost, type Filter, RowTest, Verdict } from './filter.ts'
 
@@ -33,7 +33,11 @@ export class EntryTest implements Filter {
   }
 
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void {
-    this.capture.loops.codes(this.#codes, first, count, this.#answers, bits, combine)
+    this.capture.loops.scan([this.#codes], [this.#answers], first, count, bits, combine)
+  }
+
+  scan(): { cells: Cells; wanted: Wanted } {
+    return { cells: this.#codes, wanted: this.#answers }
   }
 }
 
@@ -47,7 +51,8 @@ export interface NumberTest {
 
 /** Comparison of a number with a big integer is exact in JavaScript. */
 export function isInside(value: number | bigint, ranges: readonly Range[]): boolean {
-  return ranges.some((range) => value >= range.low && value <= range.high)
+  for (const { low, high } of ranges) if (value >= low && value <= high) return true
+  return false
 }
 
 const MOST_RANGES = 8
@@ -57,7 +62,7 @@ export class ColumnTest extends RowTest {
   readonly cost: number
   #chunk: Chunk | null = null
   #narrow: Narrow | null = null
-  #cells: Uint32Array = new Uint32Array(0)
+  #passing: Uint32Array = new Uint32Array(0)
   readonly #one = new Float64Array(1)
 
   constructor(
@@ -74,8 +79,8 @@ export class ColumnTest extends RowTest {
     this.#narrow = this.source.narrow?.(chunk) ?? null
     const decided = this.#decide(this.source.extremes?.(chunk))
     if (decided !== Verdict.Some || !this.#narrow) return decided
-    this.#cells = passingCells(this.#narrow, this.test)
-    return this.#cells.length === 0 ? Verdict.None : Verdict.Some
+    this.#passing = passingCells(this.#narrow, this.test)
+    return this.#passing.length === 0 ? Verdict.None : Verdict.Some
   }
 
   /** By the least and the greatest value alone. */
@@ -93,16 +98,16 @@ export class ColumnTest extends RowTest {
   }
 
   override match(first: number, count: number, bits: Uint32Array, combine: Combine): void {
-    if (!this.#narrow) {
-      super.match(first, count, bits, combine)
-      return
-    }
+    const scan = this.scan()
+    if (scan) this.loops.scan([scan.cells], [scan.wanted], first, count, bits, combine)
+    else super.match(first, count, bits, combine)
+  }
+
+  scan(): { cells: Cells; wanted: Wanted } | null {
+    if (!this.#narrow) return null
     const { cells } = this.#narrow
-    if (cells instanceof Uint16Array && this.#cells.length > 2 * MOST_RANGES) {
-      this.loops.codes(cells, first, count, answersOf(this.#cells), bits, combine)
-    } else {
-      this.loops.ranges(cells, first, count, this.#cells, bits, combine)
-    }
+    const isScattered = cells instanceof Uint16Array && this.#passing.length > 2 * MOST_RANGES
+    return { cells, wanted: isScattered ? answersOf(this.#passing) : this.#passing }
   }
 
   protected holds(row: number): boolean {
@@ -181,7 +186,8 @@ export class PayloadTest extends RowTest {
 
   open(chunk: Chunk): Verdict {
     this.#chunk = chunk
-    return Verdict.Some
+    if (chunk.state[ChunkState.segments] > 0) return Verdict.Some
+    return this.negated ? Verdict.All : Verdict.None
   }
 
   protected holds(row: number): boolean {
