@@ -41,12 +41,13 @@ NTSTATUS RestrictToAdministrators(PDEVICE_OBJECT device) {
     PSID system = (*exports)->SeLocalSystemSid;
     PSID administrators = (*exports)->SeAliasAdminsSid;
 
+    // Rights of the device's own: nobody between us and the object has generic ones to map.
     alignas(8) UCHAR memory[256];
     auto* list = reinterpret_cast<PACL>(memory);
     SECURITY_DESCRIPTOR descriptor;
     NTSTATUS status = RtlCreateAcl(list, sizeof(memory), ACL_REVISION);
-    if (NT_SUCCESS(status)) status = RtlAddAccessAllowedAce(list, ACL_REVISION, GENERIC_ALL, system);
-    if (NT_SUCCESS(status)) status = RtlAddAccessAllowedAce(list, ACL_REVISION, GENERIC_ALL, administrators);
+    if (NT_SUCCESS(status)) status = RtlAddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, system);
+    if (NT_SUCCESS(status)) status = RtlAddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, administrators);
     if (NT_SUCCESS(status)) status = RtlCreateSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
     if (NT_SUCCESS(status)) status = RtlSetDaclSecurityDescriptor(&descriptor, TRUE, list, FALSE);
     HANDLE handle = nullptr;
