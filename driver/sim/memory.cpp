@@ -18,6 +18,9 @@ constexpr int64_t kNever = -1;
 std::atomic<int64_t> allocationsUntilFailure{kNever};
 std::atomic<ULONG> failedTag{0};
 
+std::atomic<ULONG> awaitedTag{0};
+std::function<void()> duringAllocation;
+
 // Counted per thread group, so that a hot path does not share a cache line with every other.
 struct alignas(64) Count {
     std::atomic<int64_t> value{0};
@@ -58,6 +61,15 @@ bool FailAllocation::Happened() const {
 
 ULONG FailAllocation::Tag() const {
     return failedTag;
+}
+
+DuringAllocation::DuringAllocation(ULONG tag, std::function<void()> what) {
+    duringAllocation = std::move(what);
+    awaitedTag = tag;
+}
+DuringAllocation::~DuringAllocation() {
+    awaitedTag = 0;
+    duringAllocation = nullptr;
 }
 
 bool AllocationFails(ULONG tag) {
@@ -113,6 +125,7 @@ PVOID ExAllocatePoolWithTag(POOL_TYPE type, SIZE_T bytes, ULONG tag) {
     if (bytes == 0) Violation("allocation of nothing", "tag %08x", tag);
     // Paged pool has its uses; but nobody here would see who touches it at DISPATCH_LEVEL.
     if (type != NonPagedPoolNx) Violation("pool that is paged or executable", "type %d, tag %08x", type, tag);
+    if (awaitedTag.load(std::memory_order_relaxed) == tag && awaitedTag.exchange(0) == tag) duringAllocation();
     if (AllocationFails(tag)) return nullptr;
     // A block of a page or more begins on a page.
     const size_t alignment = bytes >= PAGE_SIZE ? PAGE_SIZE : sizeof(PoolHeader);

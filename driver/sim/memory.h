@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "nt.h"
 
@@ -20,6 +21,16 @@ class FailAllocation {
     bool Happened() const;
     // Of the one that failed, if it was pool; else 0.
     ULONG Tag() const;
+};
+
+// While it lives, the next allocation from pool with this tag does something first, once: what happens elsewhere at
+// that moment. For as long only one thread may allocate.
+class DuringAllocation {
+ public:
+    DuringAllocation(ULONG tag, std::function<void()> what);
+    ~DuringAllocation();
+    DuringAllocation(const DuringAllocation&) = delete;
+    DuringAllocation& operator=(const DuringAllocation&) = delete;
 };
 
 // For every allocator of the kernel: true when this one has to fail.
