@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -54,15 +57,47 @@ class Watcher {
         const CountersReply& now = totals.reply;
         CHECK(totals.Sum(&FunctionCounters::arrivals) >= totals.Sum(&FunctionCounters::completions));
         CHECK(now.written <= now.offered);
-        if (now.epoch == last_.epoch) {
-            CHECK(now.offered >= last_.offered);
-            CHECK(now.written >= last_.written);
+        std::vector<uint64_t> counts{now.offered,
+                                     now.written,
+                                     now.bytesWritten,
+                                     now.dropsOther,
+                                     now.filteredStarts,
+                                     now.sampledOut,
+                                     now.heldInputTruncated,
+                                     now.filteredFellThrough,
+                                     now.sampledOutFellThrough,
+                                     now.payloadsBeyondReach};
+        for (const auto* drops : {now.dropsStart, now.dropsEnd, now.dropsFellThrough}) {
+            counts.insert(counts.end(), drops, drops + kLossReasonCount);
         }
-        last_ = now;
+        std::map<std::pair<uint32_t, uint32_t>, FunctionCounters> functions;
+        for (const FunctionCounters& each : totals.functions) functions[{each.driverId, each.function}] = each;
+        if (!counts_.empty() && now.epoch == epoch_) {
+            CHECK(NeverLess(counts, counts_));
+            // A driver that goes leaves its counts.
+            for (const auto& [which, before] : functions_) {
+                CHECK(functions.count(which) == 1);
+                CHECK(NeverLess(CountsOf(functions[which]), CountsOf(before)));
+            }
+        }
+        epoch_ = now.epoch;
+        counts_ = std::move(counts);
+        functions_ = std::move(functions);
     }
 
  private:
-    CountersReply last_{};
+    static std::vector<uint64_t> CountsOf(const FunctionCounters& function) {
+        std::vector<uint64_t> counts((sizeof(function) - offsetof(FunctionCounters, arrivals)) / sizeof(uint64_t));
+        std::memcpy(counts.data(), &function.arrivals, counts.size() * sizeof(uint64_t));
+        return counts;
+    }
+    static bool NeverLess(const std::vector<uint64_t>& now, const std::vector<uint64_t>& before) {
+        return std::equal(now.begin(), now.end(), before.begin(), before.end(), std::greater_equal<>());
+    }
+
+    uint64_t epoch_ = 0;
+    std::vector<uint64_t> counts_;
+    std::map<std::pair<uint32_t, uint32_t>, FunctionCounters> functions_;
 };
 
 void CheckEqualities(const Totals& totals) {
@@ -172,6 +207,95 @@ void Stress(bool sections) {
 }
 
 }  // namespace
+
+TEST_CASE("cancels that race with completions: each request ends once, in one way or the other") {
+    for (const bool sections : {true, false}) {
+        CAPTURE(sections);
+        sim::MachineOptions options;
+        options.processors = 4;
+        options.sections = sections;
+        auto machine = sim::Machine::Boot(options);
+        CaptureSession session(*machine);
+        REQUIRE(session.Start({1u << 20, 0, 0, 0}) == kSuccess);
+        REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == kSuccess);
+        auto echo = OpenEcho(*machine);
+        constexpr uint32_t kCallersHere = 4, kEach = 200;
+        std::atomic<uint64_t> succeeded{0}, cancelled{0}, fetched{0};
+        std::atomic<bool> done{false}, readerHasEnded{false};
+
+        std::vector<std::thread> callers;
+        for (uint32_t i = 0; i < kCallersHere; i++) {
+            callers.emplace_back([&, i] {
+                for (uint32_t n = 0; n < kEach; n++) {
+                    // Of many lengths, so that the cancels come before it is over, after it, and in the middle.
+                    const EchoPendRequest pend{1 + (n * 37 + i * 101) % 300, 0};
+                    auto request = echo->BeginControl(kEchoPend, &pend, sizeof(pend), nullptr, 0);
+                    CHECK(request->Wait(sim::kForever));
+                    const sim::Status status = request->Result(nullptr);
+                    CHECK((status == kSuccess || status == kCancelled));
+                    (status == kSuccess ? succeeded : cancelled)++;
+                }
+            });
+        }
+        // A GetData that waits is cancelled by the same threads, and woken by the records of those requests.
+        std::vector<uint8_t> stream;
+        std::thread reader([&] {
+            std::vector<uint8_t> data(kMinDataBytes);
+            while (!done) {
+                auto request = session.handle().BeginControl(kControlGetData, nullptr, 0, data.data(), kMinDataBytes);
+                CHECK(request->Wait(sim::kForever));
+                uint32_t bytes = 0;
+                const sim::Status status = request->Result(&bytes);
+                CHECK((status == kSuccess || status == kCancelled));
+                if (status == kSuccess) stream.insert(stream.end(), data.begin(), data.begin() + bytes);
+                fetched++;
+            }
+        });
+        std::vector<std::thread> cancellers;
+        for (int i = 0; i < 2; i++) {
+            cancellers.emplace_back([&] {
+                while (!readerHasEnded) {
+                    echo->CancelAll();
+                    session.handle().CancelAll();
+                    std::this_thread::yield();
+                }
+            });
+        }
+        for (std::thread& caller : callers) caller.join();
+        done = true;
+        reader.join();
+        readerHasEnded = true;
+        for (std::thread& canceller : cancellers) canceller.join();
+        REQUIRE(session.Stop() == kSuccess);
+
+        const Totals totals = session.Counters();
+        CheckEqualities(totals);
+        CHECK(succeeded + cancelled == kCallersHere * kEach);
+        const auto controls = std::find_if(totals.functions.begin(), totals.functions.end(),
+                                           [](const FunctionCounters& counters) { return counters.function == 0x0E; });
+        REQUIRE(controls != totals.functions.end());
+        CHECK(controls->arrivals == kCallersHere * kEach);
+        CHECK(controls->completions == kCallersHere * kEach);
+        CHECK(controls->success == succeeded);
+        CHECK(controls->cancelled == cancelled);
+        CHECK(totals.reply.outstanding == 0);
+        // And so say the records: those that the reader fetched, and the rest.
+        const Captured rest = session.Finish();
+        std::map<uint64_t, uint32_t> ends;  // by request
+        for (const auto& [id, request] : rest.requests) {
+            if (request.end && request.end->major == 0x0E) ends[id]++;
+        }
+        for (size_t at = 0; at < stream.size();) {
+            RequestEnd end{};
+            std::memcpy(&end, &stream[at], std::min(sizeof(end), stream.size() - at));
+            if (end.header.type == kRecordRequestEnd && end.major == 0x0E) ends[end.requestId]++;
+            at += end.header.size;
+        }
+        CHECK(ends.size() == kCallersHere * kEach);
+        for (const auto& [id, times] : ends) CHECK(times == 1);
+        MESSAGE(succeeded.load() << " in time, " << cancelled.load() << " cancelled, " << fetched.load() << " GetData");
+    }
+}
 
 TEST_CASE("everything at once, sections by IRQL") {
     Stress(true);
