@@ -42,6 +42,11 @@ class Atomic {
         }
         return _InterlockedCompareExchange((volatile long*)&value_, (long)desired, (long)expected) == (long)expected;
     }
+    // Full barrier.
+    void Add(T amount) {
+        static_assert(sizeof(T) == 8, "nobody adds less");
+        _InterlockedExchangeAdd64((volatile __int64*)&value_, (__int64)amount);
+    }
 #else
     T LoadRelaxed() const {
         return __atomic_load_n(&value_, __ATOMIC_RELAXED);
@@ -58,6 +63,10 @@ class Atomic {
     // Full barrier. True if it was `expected` and is `desired` now.
     bool CompareExchange(T expected, T desired) {
         return __atomic_compare_exchange_n(&value_, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    // Full barrier.
+    void Add(T amount) {
+        __atomic_fetch_add(&value_, amount, __ATOMIC_SEQ_CST);
     }
 #endif
 

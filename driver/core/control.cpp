@@ -220,7 +220,9 @@ NTSTATUS Control::RemoveAll(Call&) {
 NTSTATUS Control::GetData(Call& call) {
     if (delivery_->waiting()) return STATUS_DEVICE_BUSY;
     bool quiet = state_ != kCapturing;
-    call.returned = capture_->recorder.Take(call.output, call.outputBytes, quiet);
+    // The lock is held meanwhile, and whoever closes, unhooks or unloads waits for it.
+    uint32_t capacity = call.outputBytes < kMaxDataBytes ? call.outputBytes : kMaxDataBytes;
+    call.returned = capture_->recorder.Take(call.output, capacity, quiet);
     if (call.returned != 0) return STATUS_SUCCESS;
     return quiet ? STATUS_END_OF_FILE : delivery_->Wait(call.irp);
 }

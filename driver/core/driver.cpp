@@ -88,7 +88,7 @@ NTSTATUS DriverLoad(DRIVER_OBJECT* self, UNICODE_STRING* registryPath) {
     driver->lock.Initialize();
     NTSTATUS status = driver->capture.Initialize(DetectPlatform());
     driver->residence.Initialize(self, AllowsUnload(registryPath), driver->capture.recorder.platform().slotRestMs,
-                                 &driver->capture.requests);
+                                 &driver->capture);
     driver->delivery.Initialize(&driver->capture.recorder);
     driver->hooks.Initialize(&driver->capture, &driver->lock, &driver->residence, self);
     driver->control.Initialize(&driver->capture, &driver->hooks, &driver->delivery, &driver->lock);

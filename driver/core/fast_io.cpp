@@ -49,7 +49,7 @@ bool TransfersBytes(uint8_t function) {
 
 uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     Capture* capture = hookedCapture.LoadAcquire();
-    if (!capture->recording()) return 0;
+    if (!capture->recording() || slot.watch.LoadRelaxed() == nullptr) return 0;  // the watch, only as a hint
 
     RequestStart start;
     RtlZeroMemory(&start, sizeof(start));

@@ -2,6 +2,7 @@
 #include "hook_table.h"
 
 #include "fast_io.h"
+#include "presence.h"
 #include "thunks.h"
 
 namespace drivermon {
@@ -29,9 +30,64 @@ Routine Current(Routine* place) {
     return reinterpret_cast<Atomic<Routine>*>(place)->LoadAcquire();
 }
 
-// Free: no watch, and in no chain.
+// Puts `ours` on top of what is there, unless that is nothing. `isIn`: it is in the table already, or below somebody
+// else's hook. Returns whether it is now.
+template <typename Routine>
+bool PutIn(Routine* place, Routine ours, Atomic<Routine>* original, bool isIn) {
+    for (;;) {
+        Routine current = Current(place);
+        if (current == nullptr) return isIn;
+        if (current == ours) return true;
+        // Still below somebody else's hook: to swap again would make a loop.
+        if (isIn && current != original->LoadRelaxed()) return true;
+        isIn = false;
+        original->StoreRelease(current);
+        if (Exchange(place, ours, current)) return true;
+    }
+}
+
+// True: `ours` is in the table no more, and below nobody's hook. False: it is, and stays.
+template <typename Routine>
+bool TakeOut(Routine* place, Routine ours, Routine original) {
+    return Exchange(place, original, ours) || Current(place) == original;
+}
+
+bool IsInChain(const Slot& slot) {
+    return slot.ours != 0 || slot.oursFastIo || slot.oursUnload;
+}
+
 bool IsFree(const Slot& slot) {
-    return slot.watch.LoadRelaxed() == nullptr && slot.ours == 0 && !slot.oursFastIo && !slot.referenced;
+    return slot.watch.LoadRelaxed() == nullptr && !IsInChain(slot) && !slot.referenced;
+}
+
+// A copy of a driver's table in the driver's own size, at most ours. False: there is none, or its size cannot be right:
+// the I/O manager calls FastIoDeviceControl without asking for it, so that there are tables with a size of 0, or with
+// their number of entries. A clone by such a size would take the fast path from the driver.
+bool CopyFastIo(const FAST_IO_DISPATCH* table, FAST_IO_DISPATCH* copy) {
+    if (table == nullptr) return false;
+    ULONG size = table->SizeOfFastIoDispatch;
+    if (size < offsetof(FAST_IO_DISPATCH, FastIoDeviceControl) + sizeof(table->FastIoDeviceControl)) return false;
+    if (size > sizeof(FAST_IO_DISPATCH)) size = sizeof(FAST_IO_DISPATCH);
+    RtlZeroMemory(copy, sizeof(*copy));
+    RtlCopyMemory(copy, table, size);
+    copy->SizeOfFastIoDispatch = size;
+    return true;
+}
+
+// The table that stands in for the slot's original one: our thunks for requests, the driver's own routines for others.
+void MakeClone(const Slot& slot, FAST_IO_DISPATCH* clone) {
+    const FAST_IO_DISPATCH& ours = thunks[SlotIndex(slot)]->fastIo;
+    RtlCopyMemory(clone, &slot.originalFastIo, sizeof(*clone));
+#define DRIVERMON_CLONE(function, member) \
+    if (clone->member != nullptr) clone->member = ours.member;
+    DRIVERMON_FAST_IO(DRIVERMON_CLONE)
+#undef DRIVERMON_CLONE
+}
+
+// The slot's thunks may serve this table: they do already, or they have never been in anybody's. No other: who comes
+// late reads the table without a lock.
+bool FitsFastIo(const Slot& slot, const FAST_IO_DISPATCH& copy) {
+    return slot.originalFastIo.SizeOfFastIoDispatch == 0 || RtlEqualMemory(&copy, &slot.originalFastIo, sizeof(copy));
 }
 
 // The routines a late caller of this slot's thunks would reach are the driver's own of today.
@@ -39,7 +95,8 @@ bool OriginalsAreCurrent(const Slot& slot, DRIVER_OBJECT* driver) {
     for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
         if (slot.original[major].LoadRelaxed() != Current(&driver->MajorFunction[major])) return false;
     }
-    return true;
+    FAST_IO_DISPATCH copy;
+    return !CopyFastIo(Current(&driver->FastIoDispatch), &copy) || FitsFastIo(slot, copy);
 }
 
 uint32_t FastIoBits(const FAST_IO_DISPATCH& table) {
@@ -102,7 +159,10 @@ Slot* HookTable::ChooseSlot(DRIVER_OBJECT* driver) {
     for (Slot& slot : slots) {
         if (IsFree(slot) && (oldest == nullptr || slot.freedTicks < oldest->freedTicks)) oldest = &slot;
     }
-    return oldest != nullptr && now - oldest->freedTicks >= rest ? oldest : nullptr;
+    if (oldest == nullptr || now - oldest->freedTicks < rest) return nullptr;
+    // Nobody comes late any more.
+    RtlZeroMemory(&oldest->originalFastIo, sizeof(oldest->originalFastIo));
+    return oldest;
 }
 
 NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply* reply) {
@@ -184,27 +244,7 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
     for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
         if (Current(&driver->MajorFunction[major]) != nullptr) watch->functions |= 1u << major;
     }
-    if (!slot->oursFastIo) {
-        slot->driversFastIo = Current(&driver->FastIoDispatch);
-        if (slot->driversFastIo != nullptr) {
-            ULONG size = slot->driversFastIo->SizeOfFastIoDispatch;
-            if (size > sizeof(FAST_IO_DISPATCH)) size = sizeof(FAST_IO_DISPATCH);
-            FAST_IO_DISPATCH copy;
-            RtlZeroMemory(&copy, sizeof(copy));
-            RtlCopyMemory(&copy, slot->driversFastIo, size);
-            copy.SizeOfFastIoDispatch = size;
-            // The same table again is left untouched: somebody may be reading it.
-            if (!RtlEqualMemory(&copy, &slot->originalFastIo, sizeof(copy))) {
-                slot->originalFastIo = copy;
-                const FAST_IO_DISPATCH& ours = thunks[SlotIndex(*slot)]->fastIo;
-#define DRIVERMON_CLONE(function, member) \
-    if (copy.member != nullptr) copy.member = ours.member;
-                DRIVERMON_FAST_IO(DRIVERMON_CLONE)
-#undef DRIVERMON_CLONE
-                slot->fastIoThunks = copy;
-            }
-        }
-    }
+    PrepareFastIo(*slot);
     if (slot->driversFastIo != nullptr) watch->fastIo = FastIoBits(slot->originalFastIo);
     if (capture_->recording()) {
         Section section(capture_->recorder);
@@ -214,16 +254,11 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
     slot->watch.StoreRelease(watch);
     HookMajors(*slot);
     HookFastIo(*slot);
-    const SlotThunks& ours = *thunks[SlotIndex(*slot)];
-    PDRIVER_UNLOAD unload = Current(&driver->DriverUnload);
-    if (unload != nullptr && unload != ours.unload) {
-        slot->originalUnload.StoreRelease(unload);
-        slot->oursUnload = Exchange(&driver->DriverUnload, ours.unload, unload);
-    }
+    slot->oursUnload =
+        PutIn(&driver->DriverUnload, thunks[SlotIndex(*slot)]->unload, &slot->originalUnload, slot->oursUnload);
     if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {
-        // It began to unload while we hooked it, perhaps without our thunk in its way.
+        // It began to unload while we hooked it, perhaps without our thunk in its way. What is chained stays listed.
         RemoveWatch(watch, kUnhookDriverUnloaded);
-        watch->retired = true;
         return STATUS_DELETE_PENDING;
     }
     reply->driverId = watch->driverId;
@@ -237,19 +272,23 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
 void HookTable::HookMajors(Slot& slot) {
     const SlotThunks& ours = *thunks[SlotIndex(slot)];
     for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
-        PDRIVER_DISPATCH* place = &slot.driver->MajorFunction[major];
-        for (;;) {
-            PDRIVER_DISPATCH current = Current(place);
-            if (current == nullptr || current == ours.major[major]) break;
-            // Still below somebody else's hook: to swap again would make a loop.
-            if ((slot.ours & 1u << major) != 0 && current != slot.original[major].LoadRelaxed()) break;
-            slot.original[major].StoreRelease(current);
-            if (Exchange(place, ours.major[major], current)) {
-                slot.ours |= 1u << major;
-                break;
-            }
+        bool isIn = (slot.ours & 1u << major) != 0;
+        if (PutIn(&slot.driver->MajorFunction[major], ours.major[major], &slot.original[major], isIn)) {
+            slot.ours |= 1u << major;
         }
     }
+}
+
+// Fills the slot with its driver's fast-I/O table, if there is one that it may serve.
+void HookTable::PrepareFastIo(Slot& slot) {
+    if (slot.oursFastIo) return;  // in a chain: the same as ever
+    PFAST_IO_DISPATCH table = Current(&slot.driver->FastIoDispatch);
+    FAST_IO_DISPATCH copy;
+    slot.driversFastIo = CopyFastIo(table, &copy) && FitsFastIo(slot, copy) ? table : nullptr;
+    // The same table again is left untouched: somebody may be reading it.
+    if (slot.driversFastIo == nullptr || slot.originalFastIo.SizeOfFastIoDispatch != 0) return;
+    RtlCopyMemory(&slot.originalFastIo, &copy, sizeof(copy));
+    MakeClone(slot, &slot.fastIoThunks);
 }
 
 void HookTable::HookFastIo(Slot& slot) {
@@ -261,20 +300,23 @@ void HookTable::Restore(Slot& slot) {
     const SlotThunks& ours = *thunks[SlotIndex(slot)];
     for (uint32_t major = 0; major < kMajorFunctionCount; major++) {
         if ((slot.ours & 1u << major) == 0) continue;
-        PDRIVER_DISPATCH original = slot.original[major].LoadRelaxed();
-        PDRIVER_DISPATCH* place = &slot.driver->MajorFunction[major];
-        if (Exchange(place, original, ours.major[major]) || Current(place) == original) slot.ours &= ~(1u << major);
-    }
-    if (slot.oursFastIo) {
-        PFAST_IO_DISPATCH* place = &slot.driver->FastIoDispatch;
-        if (Exchange(place, slot.driversFastIo, &slot.fastIoThunks) || Current(place) == slot.driversFastIo) {
-            slot.oursFastIo = false;
+        if (TakeOut(&slot.driver->MajorFunction[major], ours.major[major], slot.original[major].LoadRelaxed())) {
+            slot.ours &= ~(1u << major);
         }
     }
-    // While we are in a chain we keep the reference, and so must see the driver go.
+    if (slot.oursFastIo) {
+        // Who hooks in our clone, which can be written, is on top of us, too.
+        FAST_IO_DISPATCH made;
+        MakeClone(slot, &made);
+        bool edited = !RtlEqualMemory(&made, &slot.fastIoThunks, sizeof(made));
+        PFAST_IO_DISPATCH* place = &slot.driver->FastIoDispatch;
+        slot.oursFastIo =
+            edited ? Current(place) != slot.driversFastIo : !TakeOut(place, &slot.fastIoThunks, slot.driversFastIo);
+    }
+    // While we are in a chain we keep the reference, and so must see the driver go. The unload routine may be below
+    // somebody else's, too: it does its duty whenever it is called.
     if (slot.oursUnload && slot.ours == 0 && !slot.oursFastIo) {
-        Exchange(&slot.driver->DriverUnload, slot.originalUnload.LoadRelaxed(), ours.unload);
-        slot.oursUnload = false;
+        slot.oursUnload = !TakeOut(&slot.driver->DriverUnload, ours.unload, slot.originalUnload.LoadRelaxed());
     }
 }
 
@@ -317,7 +359,7 @@ void HookTable::RemoveWatch(Watch* watch, UnhookReason reason) {
         capture_->recorder.DrainSections();
         RecordUnhooked(*watch, reason);
     }
-    if (slot.ours != 0 || slot.oursFastIo) {
+    if (IsInChain(slot)) {
         watch->state = kHookPassThrough;
         return;
     }
@@ -329,7 +371,6 @@ void HookTable::RemoveWatch(Watch* watch, UnhookReason reason) {
 }
 
 void HookTable::RestIfUnhooked() {
-    if (unloading_ != 0) return;
     for (const Slot& slot : slots) {
         if (slot.referenced) return;
     }
@@ -343,6 +384,7 @@ NTSTATUS HookTable::Remove(uint32_t driverId, RemoveDriverReply* reply) {
     RemoveWatch(watch, kUnhookRequested);
     reply->chainedFunctions = dead ? 0 : watch->slot->ours;
     reply->chainedFastIo = !dead && watch->slot->oursFastIo ? 1 : 0;
+    reply->chainedUnload = !dead && watch->slot->oursUnload ? 1 : 0;
     return STATUS_SUCCESS;
 }
 
@@ -438,9 +480,10 @@ void HookTable::OnUnload(Slot& slot, DRIVER_OBJECT* driver) {
     bool referenced = false;
     {
         ControlLock::Hold hold(*lock_);
-        unloading_++;
         if (slot.referenced && slot.driver == driver) {
             Restore(slot);
+            // Who has hooked in our clone goes with it: the driver may free the table that it finds.
+            if (slot.oursFastIo) Exchange(&driver->FastIoDispatch, slot.driversFastIo, &slot.fastIoThunks);
             slot.watch.StoreRelease(nullptr);
             capture_->recorder.DrainSections();
             for (Watch* watch = watches_; watch != nullptr; watch = watch->next) {
@@ -456,17 +499,16 @@ void HookTable::OnUnload(Slot& slot, DRIVER_OBJECT* driver) {
             slot.driver = nullptr;
             slot.freedTicks = NowTicks();
             referenced = true;
+            RestIfUnhooked();
         }
     }
     PDRIVER_UNLOAD original = slot.originalUnload.LoadAcquire();
     original(driver);
     if (referenced) ObDereferenceObject(driver);
-    ControlLock::Hold hold(*lock_);
-    unloading_--;
-    RestIfUnhooked();
 }
 
 void OnMonitoredDriverUnload(Slot& slot, DRIVER_OBJECT* driver) {
+    Stay stay;
     theTable->OnUnload(slot, driver);
 }
 

@@ -3,7 +3,8 @@
 // The order is what keeps it safe:
 //   in:   reference the driver → fill the slot (originals, watch) → swap each entry by compare-exchange
 //   out:  put each entry back by compare-exchange → clear the watch → wait for all sections → release the driver
-// An entry that somebody has hooked on top of us is left alone: our thunk stays in that chain as a pass-through.
+// An entry that somebody has hooked on top of us is left alone: our thunk stays in that chain as a pass-through, and
+// with it the reference, which our unload thunk gives back when the driver goes.
 #pragma once
 
 #include "capture.h"
@@ -43,8 +44,9 @@ class HookTable {
     Watch* FindWatch(uint32_t driverId) const;
     Slot* ChooseSlot(DRIVER_OBJECT* driver);
     void HookMajors(Slot& slot);
+    void PrepareFastIo(Slot& slot);
     void HookFastIo(Slot& slot);
-    // Puts back what can be put back; what cannot remains in slot.ours and slot.oursFastIo.
+    // Puts back what can be put back; what cannot remains in slot.ours, slot.oursFastIo and slot.oursUnload.
     void Restore(Slot& slot);
     void RecordHooking(Shard& shard, const Watch& watch, RecordType type, uint32_t reason, KIRQL irql);
     void RecordUnhooked(const Watch& watch, UnhookReason reason);
@@ -58,7 +60,6 @@ class HookTable {
     ControlLock* lock_ = nullptr;
     Residence* residence_ = nullptr;
     DRIVER_OBJECT* self_ = nullptr;
-    uint32_t unloading_ = 0;  // monitored drivers whose unload thunk is running
     // Oldest first. Those removed while recording stay for their totals: hence a limit on hooking over and over.
     static constexpr uint32_t kMaxWatches = 1u << 14;
     Watch* watches_ = nullptr;

@@ -10,6 +10,7 @@
 #include "irp_capture.h"
 
 #include "capture.h"
+#include "presence.h"
 
 namespace drivermon {
 
@@ -379,6 +380,7 @@ void Complete(Capture& capture, Context& context, uint64_t handle, bool returned
 
 // <= DISPATCH_LEVEL, any thread, any processor.
 NTSTATUS NTAPI OnCompletion(PDEVICE_OBJECT device, PIRP irp, PVOID parameter) {
+    Stay stay;
     Capture& capture = *hookedCapture.LoadAcquire();
     uint64_t handle = reinterpret_cast<uint64_t>(parameter);
     Context* context = capture.requests.Find(handle);
@@ -444,9 +446,12 @@ DRIVERMON_NOINLINE void AfterDispatch(Capture& capture, uint64_t handle, NTSTATU
 }  // namespace
 
 NTSTATUS DispatchIrp(Slot& slot, uint8_t major, DEVICE_OBJECT* device, IRP* irp) {
+    Stay stay;
     PDRIVER_DISPATCH original = slot.original[major].LoadAcquire();
     Capture* capture = hookedCapture.LoadAcquire();
-    if (!capture->recording() || irp->CurrentLocation < 1 || irp->CurrentLocation > irp->StackCount) {
+    // The watch, only as a hint: where it is gone nothing is even looked at.
+    if (!capture->recording() || slot.watch.LoadRelaxed() == nullptr || irp->CurrentLocation < 1 ||
+        irp->CurrentLocation > irp->StackCount) {
         return original(device, irp);
     }
     bool outputNeedsThread = false;

@@ -53,6 +53,9 @@ constexpr uint32_t kMagazineSize = 64;
 struct Magazine {
     uint32_t count;
     uint32_t index[kMagazineSize];
+    // Contexts that went out and came back here; the sums over all processors differ by those that are out.
+    Atomic<uint64_t> taken;
+    Atomic<uint64_t> given;
 };
 
 struct alignas(kCacheLine) Shard {

@@ -53,6 +53,7 @@ Context* RequestTable::Take(Shard& shard, Watch* watch) {
         return nullptr;
     }
     Context* context = &contexts_[magazine.index[--magazine.count]];
+    magazine.taken.AddByOwner(1);
     context->watch = watch;
     cells.contextsTaken.AddByOwner(1);
     return context;
@@ -70,6 +71,7 @@ void RequestTable::Give(Shard& shard, Context* context) {
     Magazine& magazine = shard.magazine;
     if (magazine.count == kMagazineSize) Empty(magazine);
     magazine.index[magazine.count++] = static_cast<uint32_t>(context - contexts_.data());
+    magazine.given.AddByOwner(1);
     // Last: the watch may be freed once every context of it has been given back.
     watch->cells[shard.index].contextsGiven.AddByOwner(1);
 }
@@ -103,12 +105,14 @@ uint32_t RequestTable::List(uint64_t epoch, InFlightRequest* entries, uint32_t c
     return total;
 }
 
-bool RequestTable::IsEmpty() const {
+// Those given back are added up first: each of them had been taken by then.
+bool RequestTable::IsEmpty(const Recorder& recorder) const {
     if (abandoned_.LoadAcquire() != 0) return false;
-    for (size_t i = 0; i < contexts_.count(); i++) {
-        if (contexts_[i].ticket.LoadAcquire() != 0) return false;
-    }
-    return true;
+    uint64_t given = 0;
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < recorder.shardCount(); i++) given += recorder.shard(i).magazine.given.LoadAcquire();
+    for (uint32_t i = 0; i < recorder.shardCount(); i++) taken += recorder.shard(i).magazine.taken.LoadAcquire();
+    return taken == given;
 }
 
 namespace {

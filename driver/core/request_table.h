@@ -106,7 +106,7 @@ class RequestTable {
     // are. Requests come and go meanwhile: each entry was true at some time during the call.
     uint32_t List(uint64_t epoch, InFlightRequest* entries, uint32_t capacity) const;
     // <= DISPATCH_LEVEL, no lock. Nothing is awaited, in any epoch, and no IRP carries a handle that has been reclaimed.
-    bool IsEmpty() const;
+    bool IsEmpty(const Recorder& recorder) const;
 
     // A search for contexts to be reclaimed. PASSIVE_LEVEL, one at a time.
     class Reclaiming {

@@ -1,7 +1,12 @@
 // residence.cpp: see residence.h.
 #include "residence.h"
 
+#include "capture.h"
+#include "presence.h"
+
 namespace drivermon {
+
+Presence presence;
 
 namespace {
 
@@ -13,9 +18,10 @@ void SetUnload(DRIVER_OBJECT* driver, PDRIVER_UNLOAD routine) {
 
 }  // namespace
 
-void Residence::Initialize(DRIVER_OBJECT* self, bool mayLeave, uint32_t restMs, const RequestTable* requests) {
+void Residence::Initialize(DRIVER_OBJECT* self, bool mayLeave, uint32_t restMs, const Capture* capture) {
     self_ = self;
-    requests_ = requests;
+    capture_ = capture;
+    presence.Begin(mayLeave);
     unload_ = mayLeave ? self->DriverUnload : nullptr;
     restMs_ = restMs;
     KeInitializeSpinLock(&lock_);
@@ -64,7 +70,7 @@ void Residence::Rest() {
 // The timer goes on until Settle or End: on Wine a routine that stops its own timer waits for itself.
 void Residence::Look() {
     KeAcquireSpinLockAtDpcLevel(&lock_);
-    bool quiet = requests_->IsEmpty();
+    bool quiet = capture_->requests.IsEmpty(capture_->recorder) && presence.IsEmpty();
     if (resting_ && quiet && wasQuiet_) {
         resting_ = false;
         SetUnload(self_, unload_);

@@ -3,17 +3,20 @@
 // Before the first hook, yes. From then on code of ours may be called by anyone who has fetched a thunk's address, and
 // a driver cannot know that no thread is still inside its last instructions: our unload routine is taken away for good.
 // A developer's test machine may say otherwise (AllowUnload): there it comes back once nothing is hooked or chained,
-// nothing is in flight, and a rest has passed. The risk that remains is theirs: a thread that was held up for as long.
+// nothing is in flight, nobody is inside our thunks (presence.h), and a rest has passed. The risk that remains is
+// theirs: a thread that was held up for as long in front of the first instruction that counts, or behind the last.
 #pragma once
 
-#include "request_table.h"
+#include "nt.h"
 
 namespace drivermon {
+
+class Capture;
 
 class Residence {
  public:
     // PASSIVE_LEVEL.
-    void Initialize(DRIVER_OBJECT* self, bool mayLeave, uint32_t restMs, const RequestTable* requests);
+    void Initialize(DRIVER_OBJECT* self, bool mayLeave, uint32_t restMs, const Capture* capture);
     // PASSIVE_LEVEL. We are being unloaded: nothing happens any more.
     void End();
 
@@ -28,7 +31,7 @@ class Residence {
     void StopResting();
 
     DRIVER_OBJECT* self_ = nullptr;
-    const RequestTable* requests_ = nullptr;
+    const Capture* capture_ = nullptr;
     PDRIVER_UNLOAD unload_ = nullptr;  // null: we stay
     uint32_t restMs_ = 0;
     KTIMER timer_;
@@ -36,7 +39,7 @@ class Residence {
     KSPIN_LOCK lock_;
     // Under the lock.
     bool resting_ = false;
-    bool wasQuiet_ = false;  // at the last look: a request that ends is out of the table before its last instruction
+    bool wasQuiet_ = false;  // at the last look: who is counted out has a few instructions to go yet
 };
 
 }  // namespace drivermon

@@ -25,8 +25,9 @@ struct Slot {
 
     // ---- Control lock ----
     DRIVER_OBJECT* driver;            // referenced while `referenced`
-    PFAST_IO_DISPATCH driversFastIo;  // the pointer to restore
-    uint32_t ours;                    // majors where our thunk is in the table, or in a chain above it
+    PFAST_IO_DISPATCH driversFastIo;  // the pointer to restore; null: fast I/O is not hooked
+    // Where ours is in the driver object, or below somebody else's hook there:
+    uint32_t ours;  // bit per major
     bool oursFastIo;
     bool oursUnload;
     bool referenced;

@@ -5,6 +5,7 @@
 #include "guarded_call.h"
 #include "hook_table.h"
 #include "irp_capture.h"
+#include "presence.h"
 
 namespace drivermon {
 
@@ -70,17 +71,19 @@ constexpr bool kIsVoid<void> = true;
 #ifdef DRIVERMON_SIM
 // Nothing raises there.
 template <typename Result, typename Original, typename... Arguments>
-Result CallGuarded(uint64_t, const FastIoCall&, Original original, Arguments... arguments) {
+Result CallGuarded(uint64_t, const FastIoCall&, Stay&, Original original, Arguments... arguments) {
     return original(arguments...);
 }
 #else
 struct Unfinished {
     uint64_t handle;
     const FastIoCall* call;
+    Stay* stay;
 };
 void Abandoned(void* context) {
     auto* unfinished = static_cast<Unfinished*>(context);
-    EndFastIo(unfinished->handle, *unfinished->call, FastIoOutcome::kRaised);
+    if (unfinished->handle != 0) EndFastIo(unfinished->handle, *unfinished->call, FastIoOutcome::kRaised);
+    unfinished->stay->End();
 }
 
 template <typename T>
@@ -92,10 +95,10 @@ inline ULONG_PTR Word(ULONG_PTR integer) {
 }
 
 template <typename Result, typename Original, typename... Arguments>
-Result CallGuarded(uint64_t handle, const FastIoCall& call, Original original, Arguments... arguments) {
+Result CallGuarded(uint64_t handle, const FastIoCall& call, Stay& stay, Original original, Arguments... arguments) {
     static_assert(sizeof...(Arguments) <= DRIVERMON_GUARDED_ARGUMENTS, "guarded_call.h");
     ULONG_PTR words[DRIVERMON_GUARDED_ARGUMENTS] = {Word(arguments)...};
-    Unfinished unfinished = {handle, &call};
+    Unfinished unfinished = {handle, &call, &stay};
     return static_cast<Result>(DrivermonGuardedCall(reinterpret_cast<void*>(original), words, Abandoned, &unfinished));
 }
 #endif
@@ -107,25 +110,29 @@ template <uint8_t function, auto member, typename Result, typename... Arguments>
 struct FastIoBody<function, member, Result(NTAPI*)(Arguments...)> {
     // Apart from the thunk, so that the 64 copies of the thunk stay small.
     static DRIVERMON_NOINLINE Result Call(Slot& slot, Arguments... arguments) {
+        Stay stay;
         auto original = slot.originalFastIo.*member;
         FastIoCall call = {};
         call.function = function;
         (Note(&call, arguments), ...);
         NoteBuffers(Function<function>{}, &call, arguments...);
         uint64_t handle = ArriveFastIo(slot, call);
-        if (handle == 0) return original(arguments...);
-        return Finish(handle, call, original, arguments...);
+        // Nothing of ours is held, and an exception may pass as it likes.
+        if (handle == 0 && !stay.counted()) return original(arguments...);
+        return Finish(handle, call, stay, original, arguments...);
     }
 
  private:
-    static Result Finish(uint64_t handle, const FastIoCall& call, Result(NTAPI* original)(Arguments...),
+    static Result Finish(uint64_t handle, const FastIoCall& call, Stay& stay, Result(NTAPI* original)(Arguments...),
                          Arguments... arguments) {
         if constexpr (kIsVoid<Result>) {
             original(arguments...);
-            EndFastIo(handle, call, FastIoOutcome::kHandled);
+            if (handle != 0) EndFastIo(handle, call, FastIoOutcome::kHandled);
         } else {
-            Result handled = CallGuarded<Result>(handle, call, original, arguments...);
-            EndFastIo(handle, call, handled ? FastIoOutcome::kHandled : FastIoOutcome::kFellThrough);
+            Result handled = CallGuarded<Result>(handle, call, stay, original, arguments...);
+            if (handle != 0) {
+                EndFastIo(handle, call, handled ? FastIoOutcome::kHandled : FastIoOutcome::kFellThrough);
+            }
             return handled;
         }
     }

@@ -152,7 +152,7 @@ static_assert(sizeof(AddDriverRequest) == 8, "ABI");
 struct AddDriverReply {
     uint32_t driverId;      //  0
     uint32_t functions;     //  4 bit per IRP_MJ_* hooked
-    uint32_t fastIo;        //  8 bit per FastIoFunction hooked
+    uint32_t fastIo;        //  8 bit per FastIoFunction hooked; 0: it has none, or a table that we rather leave alone
     uint32_t reserved;      // 12
     uint64_t driverObject;  // 16
 };
@@ -168,8 +168,9 @@ static_assert(sizeof(RemoveDriverRequest) == 8, "ABI");
 struct RemoveDriverReply {
     uint32_t chainedFunctions;  // 0 majors left in place as pass-through, because another hook sits on top
     uint32_t chainedFastIo;     // 4 1 = the fast-I/O table was left in place
+    uint32_t chainedUnload;     // 8 1 = the unload routine was left in place; so it is as long as anything else is
 };
-static_assert(sizeof(RemoveDriverReply) == 8, "ABI");
+static_assert(sizeof(RemoveDriverReply) == 12, "ABI");
 
 // RemoveAll: no input, no output.
 
@@ -177,7 +178,9 @@ static_assert(sizeof(RemoveDriverReply) == 8, "ABI");
 // Completes at once if a record waits; else pends until one does, and then completes with 0 bytes: ask again.
 // One at a time: a second one fails with STATUS_DEVICE_BUSY. Cancelling it loses nothing.
 // After Stop it hands out what is left, and then fails with STATUS_END_OF_FILE.
+// However large its output is, one call fills at most kMaxDataBytes of it.
 constexpr uint32_t kMinDataBytes = 128 * 1024;
+constexpr uint32_t kMaxDataBytes = 4 * 1024 * 1024;
 static_assert(kMinDataBytes >= kMaxRecordSize, "every record must fit into a client's buffer");
 
 // GetCounters: exact totals since Start, independent of records but for `drops`. No input.

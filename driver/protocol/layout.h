@@ -96,6 +96,7 @@
     S(RemoveDriverReply)                            \
     F(RemoveDriverReply, chainedFunctions)          \
     F(RemoveDriverReply, chainedFastIo)             \
+    F(RemoveDriverReply, chainedUnload)             \
     S(FunctionCounters)                             \
     F(FunctionCounters, driverId)                   \
     F(FunctionCounters, function)                   \

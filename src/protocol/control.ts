@@ -232,6 +232,7 @@ export interface RemovedDriver {
   /** Bit per IRP_MJ_*. */
   chainedFunctions: number
   chainedFastIo: boolean
+  chainedUnload: boolean
 }
 
 export function decodeRemoveDriver(bytes: Uint8Array): RemovedDriver {
@@ -239,6 +240,7 @@ export function decodeRemoveDriver(bytes: Uint8Array): RemovedDriver {
   return {
     chainedFunctions: view.getUint32(RemoveDriverReply.chainedFunctions, true),
     chainedFastIo: view.getUint32(RemoveDriverReply.chainedFastIo, true) !== 0,
+    chainedUnload: view.getUint32(RemoveDriverReply.chainedUnload, true) !== 0,
   }
 }
 

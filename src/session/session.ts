@@ -382,8 +382,8 @@ export class Session implements Subject {
   }
 
   #unhook({ driverId, name }: Hook): void {
-    const { chainedFunctions, chainedFastIo } = this.driver.removeDriver(driverId)
-    if (chainedFunctions === 0 && !chainedFastIo) return
+    const { chainedFunctions, chainedFastIo, chainedUnload } = this.driver.removeDriver(driverId)
+    if (chainedFunctions === 0 && !chainedFastIo && !chainedUnload) return
     this.#problem(`${name}: another hook sits on top of ours, which therefore stays in place and passes on.`)
   }
 

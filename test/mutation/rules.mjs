@@ -82,6 +82,16 @@ const cloned = 'a fast-I/O table is cloned in its own size, at most ours, and wh
 const topped = 'another fast-I/O table on top of ours stays, and ours is told to be in the chain'
 const unhooked = 'a driver is unhooked with requests in flight'
 const tooSmall = 'a ring that is far too small: what is not there has been counted'
+const cappedUnload =
+  'another hook on our unload routine: ours stays below it, once, and does its duty when the driver leaves'
+const leavesBeneath = 'a driver that unloads beneath another hook is let go, though we are in its chain'
+const editedClone =
+  'who hooks in our clone of a fast-I/O table is on top of us; a driver that leaves finds its own table'
+const changedRoutines = 'a driver whose routines have changed gets its slot back only after the rest'
+const inside =
+  'AllowUnload: not while a thread will come back into our code, whether or not a request is in flight'
+const allowsNothing = 'AllowUnload: nothing but a REG_DWORD of 1 allows it'
+const racingCancels = 'cancels that race with completions: each request ends once, in one way or the other'
 
 /** @type {Rule[]} */
 export const rules = [
@@ -319,12 +329,14 @@ export const rules = [
     file: hooks,
     edits: [
       [
-        '            slot.original[major].StoreRelease(current);\n            if (Exchange',
-        '            if (Exchange',
-      ],
-      [
-        '                slot.ours |= 1u << major;\n                break;',
-        "                for (volatile int wait = 0; wait < 20'000'000; wait = wait + 1) {\n                }\n                slot.original[major].StoreRelease(current);\n                slot.ours |= 1u << major;\n                break;",
+        `        original->StoreRelease(current);
+        if (Exchange(place, ours, current)) return true;`,
+        `        if (Exchange(place, ours, current)) {
+            for (volatile int wait = 0; wait < 20'000'000; wait = wait + 1) {
+            }
+            original->StoreRelease(current);
+            return true;
+        }`,
       ],
     ],
     test: 'hooks come and go under load',
@@ -334,8 +346,10 @@ export const rules = [
     file: hooks,
     edits: [
       [
-        'if (Exchange(place, original, ours.major[major]) || Current(place) == original)',
-        '*place = original;\n        (void)ours;\n        if (Current(place) == original)',
+        'if (TakeOut(&slot.driver->MajorFunction[major], ours.major[major], slot.original[major].LoadRelaxed())) {',
+        `(void)ours;
+        slot.driver->MajorFunction[major] = slot.original[major].LoadRelaxed();
+        {`,
       ],
     ],
     test: 'another hook on top of ours stays, and so do we below it, passing through',
@@ -343,9 +357,7 @@ export const rules = [
   {
     rule: "a hook that is in somebody's chain is not put on top again",
     file: hooks,
-    edits: [
-      ['if ((slot.ours & 1u << major) != 0 && current != slot.original[major].LoadRelaxed()) break;', ''],
-    ],
+    edits: [['bool isIn = (slot.ours & 1u << major) != 0;', 'bool isIn = false;']],
     test: 'another hook on top of ours stays, and so do we below it, passing through',
   },
   {
@@ -364,8 +376,8 @@ export const rules = [
     file: hooks,
     edits: [
       [
-        'slot->fastIoThunks = copy;',
-        'slot->fastIoThunks = copy;\n                *slot->driversFastIo = copy;',
+        'MakeClone(slot, &slot.fastIoThunks);',
+        'MakeClone(slot, &slot.fastIoThunks);\n    *slot.driversFastIo = slot.fastIoThunks;',
       ],
     ],
     test: 'a fast-I/O table in read-only memory is not written, and is back after the hook',
@@ -379,7 +391,7 @@ export const rules = [
   {
     rule: 'an absent unload routine is left absent',
     file: hooks,
-    edits: [['if (unload != nullptr && unload != ours.unload)', 'if (unload != ours.unload)']],
+    edits: [['        if (current == nullptr) return isIn;\n', '']],
     test: "the first hook takes our own unload routine away, and an absent one of the driver's is left absent",
   },
   {
@@ -403,7 +415,7 @@ export const rules = [
   {
     rule: 'a slot rests before it serves another driver',
     file: hooks,
-    edits: [['now - oldest->freedTicks >= rest', 'now - oldest->freedTicks + rest >= rest']],
+    edits: [['now - oldest->freedTicks < rest', 'now < oldest->freedTicks']],
     test: allSlots,
   },
 
@@ -643,6 +655,57 @@ export const rules = [
       ],
     ],
     test: 'one GetData at a time; a cancel loses nothing',
+  },
+  {
+    rule: 'one GetData fills so much and no more',
+    file: control,
+    edits: [
+      [
+        'uint32_t capacity = call.outputBytes < kMaxDataBytes ? call.outputBytes : kMaxDataBytes;',
+        'uint32_t capacity = call.outputBytes;',
+      ],
+    ],
+    test: 'one GetData takes no more than its most, however large its buffer: others wait for the same lock',
+  },
+  {
+    rule: 'a GetData that is being cancelled is not ended twice',
+    file: 'driver/core/delivery.cpp',
+    edits: [
+      [
+        '    if (irp != nullptr && IoSetCancelRoutine(irp, nullptr) == nullptr) irp = nullptr;\n',
+        '    if (irp != nullptr) IoSetCancelRoutine(irp, nullptr);\n',
+      ],
+      [
+        '    IoReleaseCancelSpinLock(irp->CancelIrql);\n',
+        "    IoReleaseCancelSpinLock(irp->CancelIrql);\n    for (volatile int wait = 0; wait < 10'000'000; wait = wait + 1) {\n    }\n",
+      ],
+    ],
+    test: racingCancels,
+  },
+  {
+    rule: 'an end is what the driver said, whoever has asked for a cancel meanwhile',
+    file: irp,
+    edits: [
+      [
+        '    ending.status = static_cast<uint32_t>(irp->IoStatus.Status);\n',
+        '    ending.status = irp->Cancel ? kStatusCancelled : static_cast<uint32_t>(irp->IoStatus.Status);\n',
+      ],
+    ],
+    test: 'a request that is cancelled too late has succeeded all the same',
+  },
+  {
+    rule: 'the control calls have one lock',
+    file: 'driver/core/control_lock.h',
+    edits: [
+      ['            KeWaitForSingleObject(&lock_.free_, Executive, KernelMode, FALSE, nullptr);\n', ''],
+    ],
+    test: 'everything at once, sections by IRQL',
+  },
+  {
+    rule: 'a live counter never goes back',
+    file: capture,
+    edits: [['    cell.Count(kBytesIn, bytesIn);', '    cell.total[kBytesIn].StoreRelease(bytesIn);']],
+    test: 'everything at once, sections by IRQL',
   },
   {
     rule: 'a client that dies is unhooked',
@@ -2128,18 +2191,13 @@ export const rules = [
   {
     rule: 'absent fast-I/O entries stay absent',
     file: hooks,
-    edits: [['if (copy.member != nullptr) copy.member = ours.member;', 'copy.member = ours.member;']],
+    edits: [['if (clone->member != nullptr) clone->member = ours.member;', 'clone->member = ours.member;']],
     test: cloned,
   },
   {
     rule: "a fast-I/O table is read in the driver's own size",
     file: hooks,
-    edits: [
-      [
-        'RtlCopyMemory(&copy, slot->driversFastIo, size);',
-        'RtlCopyMemory(&copy, slot->driversFastIo, sizeof(copy));',
-      ],
-    ],
+    edits: [['RtlCopyMemory(copy, table, size);', 'RtlCopyMemory(copy, table, sizeof(*copy));']],
     test: cloned,
   },
   {
@@ -2153,9 +2211,8 @@ export const rules = [
     file: hooks,
     edits: [
       [
-        'if (Exchange(place, slot.driversFastIo, &slot.fastIoThunks) || Current(place) == slot.driversFastIo) {',
-        `*place = slot.driversFastIo;
-        {`,
+        ': !TakeOut(place, &slot.fastIoThunks, slot.driversFastIo);',
+        ': (*place = slot.driversFastIo, false);',
       ],
     ],
     test: topped,
@@ -2206,9 +2263,9 @@ export const rules = [
     file: hooks,
     edits: [
       [
-        `        Exchange(&slot.driver->DriverUnload, slot.originalUnload.LoadRelaxed(), ours.unload);
+        `        slot.oursUnload = !TakeOut(&slot.driver->DriverUnload, ours.unload, slot.originalUnload.LoadRelaxed());
 `,
-        `        (void)ours;
+        `        slot.oursUnload = false;
 `,
       ],
     ],
@@ -2262,20 +2319,169 @@ export const rules = [
     file: hooks,
     edits: [
       ['} else if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {', '} else if (driver->Flags == ~0u) {'],
-      // Once hooked it is looked at again.
+    ],
+    test: 'a driver that is unloading is not hooked, and nothing of it is touched',
+  },
+  {
+    rule: 'a driver is looked at again once it is hooked: it may have begun to unload meanwhile',
+    file: hooks,
+    edits: [
       [
         '    if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {\n        // It began',
         '    if (driver->Flags == ~0u) {\n        // It began',
       ],
     ],
-    test: 'a driver that is unloading is not hooked, and nothing of it is touched',
+    test: 'a driver that begins to unload while it is being hooked is let go again',
+  },
+  {
+    rule: 'a hook that is given up in a chain stays listed',
+    file: hooks,
+    edits: [
+      [
+        '        RemoveWatch(watch, kUnhookDriverUnloaded);\n',
+        '        RemoveWatch(watch, kUnhookDriverUnloaded);\n        watch->retired = true;\n',
+      ],
+    ],
+    test: 'a hook that was given up half-way beneath another one stays listed, and goes with its session',
+  },
+  {
+    rule: 'an unload routine is put back by compare-exchange',
+    file: hooks,
+    edits: [
+      [
+        'slot.oursUnload = !TakeOut(&slot.driver->DriverUnload, ours.unload, slot.originalUnload.LoadRelaxed());',
+        `slot.driver->DriverUnload = slot.originalUnload.LoadRelaxed();
+        slot.oursUnload = false;`,
+      ],
+    ],
+    test: cappedUnload,
+  },
+  {
+    rule: "an unload routine that is in somebody's chain is ours still",
+    file: hooks,
+    edits: [
+      [
+        'slot.oursUnload = !TakeOut(&slot.driver->DriverUnload, ours.unload, slot.originalUnload.LoadRelaxed());',
+        `TakeOut(&slot.driver->DriverUnload, ours.unload, slot.originalUnload.LoadRelaxed());
+        slot.oursUnload = false;`,
+      ],
+    ],
+    test: cappedUnload,
+  },
+  {
+    rule: "an unload routine that is in somebody's chain is not put on top again",
+    file: hooks,
+    edits: [['unload, &slot->originalUnload, slot->oursUnload);', 'unload, &slot->originalUnload, false);']],
+    test: cappedUnload,
+  },
+  {
+    rule: 'an unload routine in a chain is a chain',
+    file: hooks,
+    edits: [
+      [
+        'return slot.ours != 0 || slot.oursFastIo || slot.oursUnload;',
+        'return slot.ours != 0 || slot.oursFastIo;',
+      ],
+    ],
+    test: "AllowUnload: not while an unload routine of ours is below somebody else's",
+  },
+  {
+    rule: 'an unload routine in a chain is told',
+    file: hooks,
+    edits: [
+      ['reply->chainedUnload = !dead && watch->slot->oursUnload ? 1 : 0;', 'reply->chainedUnload = 0;'],
+    ],
+    test: 'another hook on our unload routine that goes lets ours go, too',
+  },
+  {
+    rule: 'while a function is in a chain the driver is seen to leave',
+    file: hooks,
+    edits: [
+      [
+        'if (slot.oursUnload && slot.ours == 0 && !slot.oursFastIo) {',
+        'if (slot.oursUnload && !slot.oursFastIo) {',
+      ],
+    ],
+    test: leavesBeneath,
+  },
+  {
+    rule: 'while a fast-I/O table is in a chain the driver is seen to leave',
+    file: hooks,
+    edits: [
+      [
+        'if (slot.oursUnload && slot.ours == 0 && !slot.oursFastIo) {',
+        'if (slot.oursUnload && slot.ours == 0) {',
+      ],
+    ],
+    test: leavesBeneath,
+  },
+  {
+    rule: 'a fast-I/O table whose size does not reach its fast path is left alone',
+    file: hooks,
+    edits: [
+      [
+        'if (size < offsetof(FAST_IO_DISPATCH, FastIoDeviceControl) + sizeof(table->FastIoDeviceControl)) return false;',
+        '',
+      ],
+    ],
+    test: 'a fast-I/O table whose size cannot be right is left alone, and its fast path with it',
+  },
+  {
+    rule: 'who hooks in our clone of a fast-I/O table is on top of us',
+    file: hooks,
+    edits: [
+      ['bool edited = !RtlEqualMemory(&made, &slot.fastIoThunks, sizeof(made));', 'bool edited = false;'],
+    ],
+    test: editedClone,
+  },
+  {
+    rule: 'a driver that leaves finds its own fast-I/O table, whoever has hooked in our clone',
+    file: hooks,
+    edits: [
+      ['if (slot.oursFastIo) Exchange(&driver->FastIoDispatch, slot.driversFastIo, &slot.fastIoThunks);', ''],
+    ],
+    test: editedClone,
+  },
+  {
+    rule: 'a fast-I/O table that has changed is not put into a slot that has not rested',
+    file: hooks,
+    edits: [['&copy) || FitsFastIo(slot, copy);', '&copy) || true;']],
+    test: changedRoutines,
+  },
+  {
+    rule: 'a fast-I/O table that has changed is not put into a slot that is in a chain',
+    file: hooks,
+    edits: [
+      [
+        'CopyFastIo(table, &copy) && FitsFastIo(slot, copy) ? table : nullptr;',
+        'CopyFastIo(table, &copy) ? table : nullptr;',
+      ],
+    ],
+    test: "a fast-I/O table that has changed while we are in its driver's chain is left alone",
+  },
+  {
+    rule: 'a removed hook looks at no request',
+    file: irp,
+    edits: [['slot.watch.LoadRelaxed() == nullptr || irp->CurrentLocation < 1', 'irp->CurrentLocation < 1']],
+    test: 'a hook that was removed does not even look at what passes through it',
+  },
+  {
+    rule: 'a removed hook looks at no fast-I/O call',
+    file: fastIo,
+    edits: [
+      [
+        'if (!capture->recording() || slot.watch.LoadRelaxed() == nullptr) return 0;',
+        'if (!capture->recording()) return 0;',
+      ],
+    ],
+    test: 'a hook that was removed does not even look at what passes through it',
   },
   {
     rule: 'there are so many slots and no more',
     file: hooks,
     edits: [
       [
-        'return slot.watch.LoadRelaxed() == nullptr && slot.ours == 0 && !slot.oursFastIo && !slot.referenced;',
+        'return slot.watch.LoadRelaxed() == nullptr && !IsInChain(slot) && !slot.referenced;',
         'return (void)slot, true;',
       ],
     ],
@@ -2296,7 +2502,7 @@ export const rules = [
     rule: 'but not with other routines',
     file: hooks,
     edits: [[' && OriginalsAreCurrent(slot, driver)) return &slot;', ') return &slot;']],
-    test: 'a driver whose routines have changed gets its slot back only after the rest',
+    test: changedRoutines,
   },
   {
     rule: 'names are not cut',
@@ -2330,8 +2536,38 @@ export const rules = [
   {
     rule: 'we stay while something is in flight',
     file: residence,
-    edits: [['bool quiet = requests_->IsEmpty();', 'bool quiet = requests_ != nullptr;']],
+    edits: [['capture_->requests.IsEmpty(capture_->recorder) && presence', 'presence']],
     test: leaves,
+  },
+  {
+    rule: 'we stay while a thread is in a routine that our thunk has called',
+    file: irp,
+    edits: [['    Stay stay;\n    PDRIVER_DISPATCH original', '    PDRIVER_DISPATCH original']],
+    test: inside,
+  },
+  {
+    rule: 'we stay while a thread is in a fast-I/O routine that our thunk has called',
+    file: 'driver/core/thunks.cpp',
+    edits: [['        Stay stay;\n', '        Stay stay;\n        stay.End();\n']],
+    test: inside,
+  },
+  {
+    rule: "we stay while a thread is in a caller's routine that ours has called",
+    file: irp,
+    edits: [['    Stay stay;\n    Capture& capture', '    Capture& capture']],
+    test: inside,
+  },
+  {
+    rule: 'AllowUnload is 1, and nothing else',
+    file: 'driver/core/driver.cpp',
+    edits: [['return allow == 1;', 'return true;']],
+    test: allowsNothing,
+  },
+  {
+    rule: 'AllowUnload is a number',
+    file: 'driver/core/driver.cpp',
+    edits: [['value->Type != REG_DWORD || ', '']],
+    test: allowsNothing,
   },
   {
     rule: 'we stay while another driver is hooked',
@@ -2342,7 +2578,7 @@ export const rules = [
   {
     rule: "we stay while a driver's unload routine runs in our thunk",
     file: hooks,
-    edits: [['    if (unloading_ != 0) return;\n', '']],
+    edits: [['    Stay stay;\n    theTable', '    theTable']],
     test: leaves,
   },
   {

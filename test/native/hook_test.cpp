@@ -2,13 +2,13 @@
 // our own driver may go.
 #include <doctest/doctest.h>
 
+#include <future>
 #include <iterator>
 #include <memory>
 #include <thread>
 
-#include "capture_session.h"
 #include "protocol/version.h"
-#include "scripted_driver.h"
+#include "scene.h"
 #include "sim/driver_loader.h"
 #include "sim/processor.h"
 #include "sim/registry.h"
@@ -45,6 +45,20 @@ struct AllowUnload {
     AllowUnload() { sim::SetServiceValue(kService, u"AllowUnload", 1); }
     explicit AllowUnload(const sim::RegistryValue& value) { sim::SetServiceValue(kService, u"AllowUnload", value); }
     ~AllowUnload() { sim::RemoveServiceValue(kService, u"AllowUnload"); }
+};
+
+// Where a thread waits inside a routine until it is told to go on.
+class Gate {
+ public:
+    void Pass() {
+        entered_.set_value();
+        opened_.get_future().wait();
+    }
+    void AwaitSomebody() { entered_.get_future().wait(); }
+    void Open() { opened_.set_value(); }
+
+ private:
+    std::promise<void> entered_, opened_;
 };
 
 // Handles everything; in read-only memory, as such tables often are.
@@ -284,6 +298,89 @@ TEST_CASE("AllowUnload: it may go after a rest, with nothing hooked, chained or 
     CHECK(MayUnload());
     CHECK(sim::UnloadDriver(kOurs) == STATUS_SUCCESS);
     CHECK_FALSE(machine->Open(DRIVERMON_USER_PATH, &status));
+}
+
+TEST_CASE("AllowUnload: not while an unload routine of ours is below somebody else's") {
+    AllowUnload allowed;
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Topped");
+    PDRIVER_UNLOAD& unload = driver.object()->DriverUnload;
+    CaptureSession session(*machine);
+    AddDriverReply added{};
+    REQUIRE(session.AddDriver(driver.name(), &added) == STATUS_SUCCESS);
+    const PDRIVER_UNLOAD ours = std::exchange(unload, [](PDRIVER_OBJECT) {});
+    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    Rest();
+    CHECK_FALSE(MayUnload());
+    unload = ours;
+    REQUIRE(session.RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    Rest();
+    CHECK(MayUnload());
+}
+
+TEST_CASE("AllowUnload: not while a thread will come back into our code, whether or not a request is in flight") {
+    AllowUnload allowed;
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Inside");
+    driver.HaveFastIo();
+    Gate gate;
+    std::thread inside;
+    CaptureSession session(*machine);
+    const auto callFromOutside = [&] {
+        inside = std::thread([&] { Send(*machine, driver); });
+        gate.AwaitSomebody();
+    };
+    SUBCASE("from a dispatch routine, while nothing is captured") {
+        driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+            gate.Pass();
+            return Complete(irp, STATUS_SUCCESS);
+        };
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        callFromOutside();
+    }
+    SUBCASE("from a dispatch routine that has completed its request") {
+        driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+            Complete(irp, STATUS_SUCCESS);
+            gate.Pass();
+            return STATUS_SUCCESS;
+        };
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        callFromOutside();
+    }
+    SUBCASE("from a fast-I/O routine, while nothing is captured") {
+        driver.onFastIo = [&](const FastCall& call) {
+            gate.Pass();
+            return call.Answer(STATUS_SUCCESS);
+        };
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        callFromOutside();
+    }
+    std::unique_ptr<OwnRequest> request;
+    SUBCASE("from a caller's completion routine, which ours has called") {
+        driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+            IoMarkIrpPending(irp);
+            return STATUS_PENDING;
+        };
+        REQUIRE(session.Start() == STATUS_SUCCESS);
+        REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+        request = std::make_unique<OwnRequest>(driver, UCHAR{IRP_MJ_DEVICE_CONTROL});
+        const PIO_COMPLETION_ROUTINE waits = [](PDEVICE_OBJECT, PIRP, PVOID where) -> NTSTATUS {
+            static_cast<Gate*>(where)->Pass();
+            return STATUS_MORE_PROCESSING_REQUIRED;
+        };
+        IoSetCompletionRoutine(request->irp, waits, &gate, TRUE, TRUE, TRUE);
+        CHECK(request->Send() == STATUS_PENDING);
+        inside = std::thread([&] { Complete(request->irp, STATUS_SUCCESS); });
+        gate.AwaitSomebody();
+    }
+    session.Die();
+    Rest();
+    CHECK_FALSE(MayUnload());
+    gate.Open();
+    inside.join();
+    Rest();
+    CHECK(MayUnload());
 }
 
 TEST_CASE("AllowUnload: not before the rest has passed") {

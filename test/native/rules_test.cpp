@@ -194,6 +194,27 @@ TEST_CASE("a request of an earlier capture ends in none") {
     CHECK(scene.session.Counters().functions.empty());
 }
 
+TEST_CASE("a request that is cancelled too late has succeeded all the same") {
+    Scene scene;
+    PIRP held = nullptr;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) -> NTSTATUS {
+        IoMarkIrpPending(irp);
+        held = irp;
+        return STATUS_PENDING;
+    };
+    OwnRequest request(scene.driver, IRP_MJ_DEVICE_CONTROL);
+    request.SetControl(kCode, 0, 0);
+    CHECK(request.Send() == STATUS_PENDING);
+    CHECK_FALSE(IoCancelIrp(request.irp));  // the driver has no routine for it
+    Complete(held, STATUS_SUCCESS);
+    const Request ended = scene.TheOne();
+    CHECK(ended.end->status == static_cast<uint32_t>(STATUS_SUCCESS));
+    CHECK((ended.end->flags & kRequestCancelled) != 0);
+    const Totals totals = scene.session.Counters();
+    CHECK(totals.Sum(&FunctionCounters::success) == 1);
+    CHECK(totals.Sum(&FunctionCounters::cancelled) == 0);
+}
+
 // ---- Output that is not there, or not there any more -----------------------------------------------------------
 
 TEST_CASE("an error has no output, and neither has STATUS_VERIFY_REQUIRED, whatever Information says") {

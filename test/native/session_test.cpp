@@ -167,6 +167,31 @@ TEST_CASE("a waiting GetData is woken by the first records") {
     CHECK(session.Finish().WithCode(kEchoBuffered).size() == 3);
 }
 
+TEST_CASE("one GetData takes no more than its most, however large its buffer: others wait for the same lock") {
+    auto machine = sim::Machine::Boot();
+    CaptureSession session(*machine);
+    REQUIRE(session.Start({1u << 24, kMaxSnapLength, 0, 0}) == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(DRIVERMON_ECHO_DRIVER_NAME) == STATUS_SUCCESS);
+    auto echo = OpenEcho(*machine);
+    std::vector<uint8_t> large(kMaxSnapLength);
+    constexpr uint32_t kRequests = kMaxDataBytes / kMaxSnapLength + 8;
+    for (uint32_t i = 0; i < kRequests; i++) {
+        REQUIRE(echo->Control(kEchoBuffered, large.data(), kMaxSnapLength, nullptr, 0, nullptr) == STATUS_SUCCESS);
+    }
+    std::vector<uint8_t> data(2 * kMaxDataBytes);
+    uint32_t returned = 0;
+    REQUIRE(session.handle().Control(kControlGetData, nullptr, 0, data.data(), 2 * kMaxDataBytes, &returned) ==
+            STATUS_SUCCESS);
+    CHECK(returned <= kMaxDataBytes);
+    CHECK(returned > kMaxDataBytes - kMaxRecordSize);
+    // What did not fit is there for the next.
+    REQUIRE(session.handle().Control(kControlGetData, nullptr, 0, data.data(), 2 * kMaxDataBytes, &returned) ==
+            STATUS_SUCCESS);
+    CHECK(returned > 8 * kMaxSnapLength - kMaxRecordSize);
+    echo.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+}
+
 TEST_CASE("stop and start: each capture has its own requests") {
     auto machine = sim::Machine::Boot();
     CaptureSession session(*machine);

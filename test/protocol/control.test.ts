@@ -146,11 +146,21 @@ describe('replies', () => {
       fastIo: 0x200,
       driverObject: 0xffff8000_12345678n,
     })
-    const removed = bytes(8, (view) => {
+    const removed = bytes(12, (view) => {
       view.setUint32(0, 0x4000, true)
       view.setUint32(4, 1, true)
     })
-    expect(decodeRemoveDriver(removed)).toEqual({ chainedFunctions: 0x4000, chainedFastIo: true })
+    expect(decodeRemoveDriver(removed)).toEqual({
+      chainedFunctions: 0x4000,
+      chainedFastIo: true,
+      chainedUnload: false,
+    })
+    const unloadOnly = bytes(12, (view) => view.setUint32(8, 1, true))
+    expect(decodeRemoveDriver(unloadOnly)).toEqual({
+      chainedFunctions: 0,
+      chainedFastIo: false,
+      chainedUnload: true,
+    })
   })
 
   test('GetCounters', () => {

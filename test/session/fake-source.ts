@@ -63,8 +63,8 @@ export interface FakeOptions {
   kernel?: number
   /** Bytes that fit into the ring before records are dropped. */
   ringBytes?: number
-  /** What another hook sits on top of, when ours is to go: major functions as bits, and the fast-I/O table. */
-  chained?: { functions: number; fastIo: boolean }
+  /** What another hook sits on top of, when ours is to go: major functions as bits, the fast-I/O table, the unload routine. */
+  chained?: { functions: number; fastIo: boolean; unload?: boolean }
 }
 
 interface FakeHook {
@@ -163,6 +163,7 @@ export class FakeSource implements NativeSource {
         this.#hooks.splice(at, 1)
         view.setUint32(RemoveDriverReply.chainedFunctions, this.#options.chained.functions, true)
         view.setUint32(RemoveDriverReply.chainedFastIo, this.#options.chained.fastIo ? 1 : 0, true)
+        view.setUint32(RemoveDriverReply.chainedUnload, this.#options.chained.unload ? 1 : 0, true)
         return output
       }
       case ControlCode.RemoveAll:

@@ -225,6 +225,7 @@ describe('Session', () => {
   it.each([
     { functions: 1 << 14, fastIo: false },
     { functions: 0, fastIo: true },
+    { functions: 0, fastIo: false, unload: true },
   ])('says that ours stays where another hook sits on top: %j', async (chained) => {
     const { session, problems } = open({ traffic: null }, { chained })
     session.addDriver('AFD')
