@@ -45,7 +45,7 @@ const io: Io = {
 }
 
 /** How long what the command has begun, such as printing, may take after its end. */
-const LINGER_MS = 2000
+const LINGER_MS = 5000
 
 void run(process.argv.slice(2), io).then((status) => {
   process.exitCode = status
