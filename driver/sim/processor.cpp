@@ -492,7 +492,8 @@ BOOLEAN KeSetTimerEx(PKTIMER timer, LARGE_INTEGER dueTime, LONG period, PKDPC dp
     } else {
         LARGE_INTEGER now;
         KeQuerySystemTimePrecise(&now);
-        due += Ticks(dueTime.QuadPart - now.QuadPart);
+        // What is past is due at once.
+        if (dueTime.QuadPart > now.QuadPart) due += Ticks(dueTime.QuadPart - now.QuadPart);
     }
     bool wasSet, isFirst;
     {

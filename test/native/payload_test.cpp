@@ -625,6 +625,11 @@ TEST_CASE("with every scratch block taken a payload is missed for that reason, a
     std::vector<uint8_t*> blocks;
     while (uint8_t* block = pool.Take()) blocks.push_back(block);
     REQUIRE_FALSE(blocks.empty());
+    // Each takes a whole snap length, and none lies in another.
+    for (size_t i = 0; i < blocks.size(); i++) FillPattern(blocks[i], kMaxSnapLength, static_cast<uint8_t>(i));
+    for (size_t i = 0; i < blocks.size(); i++) {
+        CHECK(std::memcmp(blocks[i], Pattern(static_cast<uint8_t>(i)).data(), kMaxSnapLength) == 0);
+    }
     const uint8_t bytes[] = {1, 2, 3, 4};
     {
         Payload payload(pool, 64);
