@@ -6,11 +6,12 @@ const BLOCKS = CHUNK_ROWS / BLOCK_ROWS
 const BLOCK_WORDS = BLOCK_ROWS / 32
 
 /** Of a Passed. */
-export const PASSED_BYTES = CHUNK_ROWS / 8 + 2 * BLOCKS
+export const PASSED_BYTES = CHUNK_ROWS / 8 + (2 + 8) * BLOCKS
 
 export class Passed {
-  /** Changes up to this stamp are in. */
+  /** Changes up to this stamp are in; so they are of each block up to its own, if only some could be looked at. */
   seen = 0
+  readonly seenBlocks = new Float64Array(BLOCKS)
   count = 0
   readonly bits = new Uint32Array(CHUNK_ROWS / 32)
   readonly #perBlock = new Uint16Array(BLOCKS)

@@ -21,7 +21,7 @@ import {
 import { fieldNamed, rowFlags } from './fields.ts'
 import { compileFilter } from './filter/compile.ts'
 import { FilterError } from './filter/error.ts'
-import { evaluate, type Filter } from './filter/filter.ts'
+import { Cost, evaluate, type Filter, Verdict } from './filter/filter.ts'
 import { Memory } from './memory.ts'
 import { Order } from './order.ts'
 import { PASSED_BYTES, Passed } from './passed.ts'
@@ -114,8 +114,12 @@ export class View {
         this.#stoppedAt = chunk.first
         break
       }
-      this.#evaluateChunk(place)
       changed = true
+      if (!this.#evaluateChunk(place, mayGoOn)) {
+        this.#complete = false
+        this.#stoppedAt = chunk.first
+        break
+      }
     }
     if (!changed) return false
     this.#before = new Float64Array(this.#passed.length + 1)
@@ -126,23 +130,38 @@ export class View {
     return true
   }
 
-  /** Looks at the blocks that have changed, those that lie side by side at once. */
-  #evaluateChunk(place: number): void {
+  /**
+   * Looks at the blocks that have changed, those that lie side by side at once; one by one, as long as it `mayGoOn`, where
+   * that takes long. Returns whether it has looked at all.
+   */
+  #evaluateChunk(place: number, mayGoOn: () => boolean): boolean {
     const passed = this.#passed[place]
-    const { chunk } = passed
+    const { chunk, seenBlocks } = passed
     const { changed, rows } = chunk
     const verdict = this.#filter.open(chunk)
+    const atOnce = this.#filter.cost < Cost.Payload || verdict !== Verdict.Some ? CHUNK_ROWS / BLOCK_ROWS : 1
     const blocks = Math.ceil(rows / BLOCK_ROWS)
-    for (let block = 0; block < blocks; block++) {
-      if (changed[block] <= passed.seen) continue
-      const first = block * BLOCK_ROWS
-      while (block < blocks && changed[block] > passed.seen) block++
+    let isFirst = true
+    for (let block = 0; block < blocks; ) {
+      if (changed[block] === seenBlocks[block]) {
+        block++
+        continue
+      }
+      if (!isFirst && !mayGoOn()) return false
+      isFirst = false
+      const from = block
+      while (block < blocks && block - from < atOnce && changed[block] !== seenBlocks[block]) {
+        seenBlocks[block] = changed[block]
+        block++
+      }
+      const first = from * BLOCK_ROWS
       const count = Math.min(block * BLOCK_ROWS, rows) - first
       evaluate(this.#filter, verdict, first, count, passed.bits)
       passed.recount(first, count)
     }
     passed.seen = chunk.lastChange
     this.#order?.set(place, chunk, this.#rows.subarray(0, passed.rows(this.#rows)))
+    return true
   }
 
   /** The rows at indices `first .. first + count` of the view. */

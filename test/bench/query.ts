@@ -12,6 +12,7 @@ import { type EntrySource, fieldNamed } from '../../src/model/fields.ts'
 import { type Loops, portableLoops } from '../../src/model/loops.ts'
 import type { View } from '../../src/model/view.ts'
 import type { RowId } from '../../src/protocol/ids.ts'
+import { ROW_BYTES, WINDOW_HEADER_BYTES } from '../../src/protocol/wire.ts'
 import { type Contestant, type Figure, interleave, median, timed } from './figure.ts'
 import { newCapture } from './ingest.ts'
 import { type Columns, PlainObjects } from './plain-objects.ts'
@@ -41,9 +42,10 @@ export async function benchQuery(quick: boolean, rows = quick ? 1_000_000 : 10_0
     size(capture, resident),
     await filter(capture, columns, objects, duck, quick),
     await firstPage(capture, columns, duck, quick),
+    ...(await hardPages(capture, columns, quick)),
     await windows(capture, objects, duck),
     await sort(capture, columns, objects, duck, quick),
-    sortedWindows(capture),
+    ...sortedWindows(capture, columns),
     ...turns(capture, traffic),
   ]
   duck?.closeSync()
@@ -343,23 +345,90 @@ async function sort(
   }
 }
 
-/** What a window, and finding a row, cost where rows are sorted chunk by chunk and not as a whole. */
-function sortedWindows(capture: Capture): Figure {
-  const view = complete(capture.view('', { field: 'latency', descending: true }))
-  const next = random(11)
-  const places = Array.from({ length: 200 }, () => next() % (view.shown - PAGE))
-  const windows = places.map((first) => timed(() => view.writeWindow(first, PAGE)))
-  const rows = places.map((place) => timed(() => view.indexOf((capture.firstRow + place) as RowId)))
-  return {
-    name: 'window of 100 rows somewhere in a sorted view, {rows}',
+/** What a window costs, and finding a row, where rows are sorted chunk by chunk and not as a whole. */
+function sortedWindows(capture: Capture, { latency }: Columns): Figure[] {
+  const sorted = Float64Array.from(latency).sort()
+  return ['latency', 'file', 'process', 'time'].flatMap((field) => {
+    const view = complete(capture.view('', { field, descending: false }))
+    const next = random(11)
+    const places = Array.from({ length: 200 }, () => next() % (view.shown - 3 * PAGE))
+    const far = places.map((first) => timed(() => view.writeWindow(first, PAGE)))
+    const near = places.flatMap((first) => {
+      view.writeWindow(first, PAGE)
+      return [1, 2, 1].map((pages) => timed(() => view.writeWindow(first + (pages * PAGE) / 2, PAGE)))
+    })
+    const rows = places.map((place) => timed(() => view.indexOf((capture.firstRow + place) as RowId)))
+    for (const first of field === 'latency' ? places : []) {
+      const frame = new DataView(view.writeWindow(first, PAGE).buffer)
+      for (let i = 0; i < PAGE; i++) {
+        const ticks = frame.getFloat64(WINDOW_HEADER_BYTES + i * ROW_BYTES + 16, true)
+        if (ticks !== sorted[first + i]) throw new Error(`Row ${first + i} by latency is not in its place`)
+      }
+    }
+    return (
+      [
+        ['anywhere', median(far), 'where a row stands in it', median(rows)],
+        ['half a page on or back', median(near), 'anywhere', median(far)],
+      ] as const
+    ).map(([where, ours, name, value]) => ({
+      name: `window of 100 rows by ${field}, ${where}, {rows}`,
+      unit: 'ms',
+      better: 'lower' as const,
+      ours,
+      yardsticks: [{ name, value }],
+      target: '≤ 1 ms',
+      met: ours <= 1,
+      note: '',
+    }))
+  })
+}
+
+/** Filters that find nothing, or must look at every byte: how soon something can be said, and for how long at a time. */
+async function hardPages(capture: Capture, { latency }: Columns, quick: boolean): Promise<Figure[]> {
+  const answers = new Set<number>()
+  const [ours, plain] = await interleave(quick ? 3 : 7, [
+    {
+      name: 'ours',
+      run: () =>
+        timed(() => answers.add(complete(capture.view('latency > 2ms && latency < 1ms', null)).shown)),
+    },
+    {
+      name: 'plain typed arrays',
+      run: () =>
+        timed(() => {
+          let count = 0
+          for (let i = 0; i < latency.length; i++) {
+            if (latency[i] > 2 * SLOW_TICKS && latency[i] < SLOW_TICKS) count++
+          }
+          answers.add(count)
+        }),
+    },
+  ])
+  if (answers.size !== 1) throw new Error(`The filters do not agree: ${[...answers].join(', ')} rows`)
+  const payload = newCapture(1 << 30, { ingest: store.ingest, loops: store.loops })
+  for (const batch of makeTraffic(250_000, 64).batches) payload.ingest(batch)
+  const turns: number[] = []
+  const view = payload.view('input contains de:ad:be:ef:00:01', null)
+  while (!view.complete) turns.push(timed(() => turnOf(view)))
+  const figure = (name: string, value: number, yardsticks: Figure['yardsticks'], note: string): Figure => ({
+    name,
     unit: 'ms',
     better: 'lower',
-    ours: median(windows),
-    yardsticks: [{ name: 'where a row stands in it', value: median(rows) }],
-    target: '≤ 1 ms',
-    met: median(windows) <= 1,
-    note: '',
-  }
+    ours: value,
+    yardsticks,
+    target: '≤ 50 ms',
+    met: value <= 50,
+    note,
+  })
+  return [
+    figure('a new filter without hits, {rows}', ours.value, [plain], ''),
+    figure(
+      'first word of `input contains`, 64 bytes with every other of 250,000 rows',
+      turns[0],
+      [],
+      `all of it: ${turns.reduce((sum, each) => sum + each, 0).toFixed(0)} ms, ${Math.max(...turns).toFixed(1)} at a time at most`,
+    ),
+  ]
 }
 
 /** How long a view keeps the thread from taking in records: per turn, and per batch once it is there. */

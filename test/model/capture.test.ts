@@ -375,8 +375,8 @@ describe('memory', () => {
       view.advance(() => true)
       return view
     })
-    // A bit per row of two chunks; another, and for each row its number and a key.
-    expect(capture.storeBytes - before).toBe(4 * (CHUNK_ROWS / 8 + 64) + 6 * ordered.shown)
+    // A bit per row of two chunks, and what was seen of each block; another, and for each row its number and its distance.
+    expect(capture.storeBytes - before).toBe(4 * (CHUNK_ROWS / 8 + 320) + 6 * ordered.shown)
     ordered.close()
     filtered.close()
     expect(capture.storeBytes).toBe(before)

@@ -145,6 +145,26 @@ describe('a view', () => {
     expect(windowRows(view, 0, 6)).toEqual([0, 1, 2, 3, 4, 5])
   })
 
+  test('searches payload a block at a time while it may go on', () => {
+    const capture = emptyCapture()
+    const batch = concat(
+      numbers(0, 3 * BLOCK_ROWS + 1).map((id) => start({ id, payload: Uint8Array.of(id & 1, 2, 3) })),
+    )
+    capture.ingest(batch)
+    const view = capture.view('input contains 01:02', { field: 'row', descending: true })
+    const looks: boolean[] = []
+    for (let call = 0; call < 4; call++) {
+      expect(view.advance(() => false)).toBe(true)
+      looks.push(view.complete)
+      // What changes meanwhile is looked at anew.
+      if (call === 1) capture.ingest(end({ id: 5, at: 10, arrival: 5 }))
+    }
+    expect(looks).toEqual([false, false, false, false])
+    settle(view)
+    expect(view.shown).toBe((3 * BLOCK_ROWS) / 2)
+    expect(windowRows(view, 0, 2)).toEqual([3 * BLOCK_ROWS - 1, 3 * BLOCK_ROWS - 3])
+  })
+
   test('keeps up with rows that leave', () => {
     const capture = emptyCapture(12 << 20)
     const views = [
