@@ -268,7 +268,7 @@ BOOLEAN IoCancelIrp(PIRP irp) {
     const KIRQL before = TrueIrql();
     KIRQL irql;
     IoAcquireCancelSpinLock(&irql);
-    __atomic_store_n(&irp->Cancel, TRUE, __ATOMIC_SEQ_CST);
+    irp->Cancel = TRUE;
     PDRIVER_CANCEL routine = IoSetCancelRoutine(irp, nullptr);
     if (!routine) {
         IoReleaseCancelSpinLock(irql);

@@ -76,6 +76,13 @@ typedef struct _LIST_ENTRY {
     struct _LIST_ENTRY* Blink;
 } LIST_ENTRY, *PLIST_ENTRY;
 
+// One that others write while a driver reads it: a plain BOOLEAN on NT, whose processors give it as it is.
+struct _SHARED_BOOLEAN {
+    BOOLEAN value;
+    operator BOOLEAN() const { return __atomic_load_n(&value, __ATOMIC_SEQ_CST); }
+    void operator=(BOOLEAN now) { __atomic_store_n(&value, now, __ATOMIC_SEQ_CST); }
+};
+
 typedef struct _IO_STATUS_BLOCK {
     __extension__ union {
         NTSTATUS Status;
@@ -560,7 +567,7 @@ typedef struct _IRP {
     BOOLEAN PendingReturned;
     CHAR StackCount;
     CHAR CurrentLocation;
-    BOOLEAN Cancel;
+    _SHARED_BOOLEAN Cancel;
     KIRQL CancelIrql;
     CCHAR ApcEnvironment;
     UCHAR AllocationFlags;

@@ -289,8 +289,7 @@ void CancelListed(File* file, const Request* which, PETHREAD thread) {
             std::lock_guard guard(file->requestsLock);
             for (Request* request = file->requests; request && !irp; request = request->next) {
                 const bool listed = !thread || request->irp->Tail.Overlay.Thread == thread;
-                const bool chosen =
-                    which ? request == which : listed && !__atomic_load_n(&request->irp->Cancel, __ATOMIC_ACQUIRE);
+                const bool chosen = which ? request == which : listed && !request->irp->Cancel;
                 if (chosen) irp = request->irp;
             }
             if (!irp) return;
