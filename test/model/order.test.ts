@@ -58,8 +58,11 @@ test.each(['latency', 'pid'] as const)('by %s: any window, those near it, and wh
         write(changed.chunk, each)
         changed.rows = ALL.filter((row) => row % 5 !== i)
         order.set(each.place, changed.chunk, changed.rows)
+        // What is remembered of this window must not outlast a change.
+        order.rows(order.size - 20, 20)
       }
       for (let left = leaving; left > 0 && chunks.length > 1; left--) {
+        order.rows(order.size - chunks[0].rows.length - 20, 20)
         order.shift()
         chunks.shift()
       }
@@ -71,6 +74,7 @@ test.each(['latency', 'pid'] as const)('by %s: any window, those near it, and wh
         .sort((a, b) => (a.key === b.key ? a.row - b.row : a.key - b.key))
         .map(({ row }) => row)
       expect(order.size).toBe(expected.length)
+      expect(order.rows(order.size - 20, 20)).toEqual(expected.slice(-20))
       for (let i = 0; i < 8; i++) {
         const at = (seed + i * 1999) % (expected.length - 40)
         for (const first of [at, Math.max(0, at - 15), at + 20]) {
