@@ -72,6 +72,8 @@ struct alignas(64) DriverCells {
     // Request contexts this processor took and gave back; the sums over all processors differ by those in flight.
     Atomic<uint64_t> contextsTaken;
     Atomic<uint64_t> contextsGiven;
+    // Section. How many more this processor may take before it looks whether the driver's quota is used up.
+    uint64_t contextsGranted;
 };
 
 }  // namespace drivermon

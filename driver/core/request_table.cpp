@@ -39,12 +39,16 @@ void RequestTable::Empty(Magazine& magazine) {
 
 Context* RequestTable::Take(Shard& shard, Watch* watch) {
     DriverCells& cells = watch->cells[shard.index];
-    // Within its processor's share a driver is within its quota; only beyond it are the processors added up.
-    uint64_t here = cells.contextsTaken.LoadRelaxed() - cells.contextsGiven.LoadRelaxed();
-    if (static_cast<int64_t>(here) >= static_cast<int64_t>(quota_ / watch->cells.count()) &&
-        watch->Outstanding() >= quota_) {
-        usedUp_.StoreRelaxed(1);
-        return nullptr;
+    // The processors are added up only when this one has used up what it was granted the last time: where requests end
+    // on other processors than they begin on, taken and given drift apart for good, and must not be added up for each.
+    if (cells.contextsGranted == 0) {
+        uint64_t outstanding = watch->Outstanding();
+        if (outstanding >= quota_) {
+            usedUp_.StoreRelaxed(1);
+            return nullptr;
+        }
+        cells.contextsGranted = (quota_ - outstanding) / watch->cells.count();
+        if (cells.contextsGranted == 0) cells.contextsGranted = 1;
     }
     Magazine& magazine = shard.magazine;
     if (magazine.count == 0) Refill(magazine);
@@ -56,6 +60,7 @@ Context* RequestTable::Take(Shard& shard, Watch* watch) {
     magazine.taken.AddByOwner(1);
     context->watch = watch;
     cells.contextsTaken.AddByOwner(1);
+    cells.contextsGranted--;
     return context;
 }
 
