@@ -401,12 +401,18 @@ void HookTable::FreeWatch(Watch* watch) {
     watchCount_--;
 }
 
-// Retired watches are out of every slot; once the sections that ran have ended, only contexts can still point to them.
-void HookTable::FreeRetired() {
+// A retired watch is out of every slot: only contexts and sections that run still point to it. The sections last: one
+// that reports a request as unseen has its counters yet to write when the request's completion gives the context back.
+bool HookTable::IsOver(const Watch& watch) const {
+    if (!watch.retired || watch.Outstanding() != 0) return false;
     capture_->recorder.DrainSections();
+    return true;
+}
+
+void HookTable::FreeRetired() {
     for (Watch** link = &watches_; *link != nullptr;) {
         Watch* watch = *link;
-        if (!watch->retired || watch->Outstanding() != 0) {
+        if (!IsOver(*watch)) {
             link = &watch->next;
             continue;
         }
@@ -415,12 +421,12 @@ void HookTable::FreeRetired() {
     }
 }
 
-// Hooked and unhooked while we record: the totals must stay, their cells need not. Removing has waited for the
-// sections.
+// Hooked and unhooked while we record: the totals must stay, their cells need not. Removing has waited for the sections
+// that knew the watch by its slot.
 void HookTable::CompactRetired() {
     for (Watch** link = &watches_; *link != nullptr;) {
         Watch* watch = *link;
-        if (watch->retired && watch->Outstanding() == 0 && !watch->compacted()) watch->Compact();
+        if (!watch->compacted() && IsOver(*watch)) watch->Compact();
         if (!watch->retired || !watch->compacted() || watch->final.count() != 0) {
             link = &watch->next;
             continue;

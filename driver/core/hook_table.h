@@ -52,6 +52,7 @@ class HookTable {
     void RecordUnhooked(const Watch& watch, UnhookReason reason);
     void RemoveWatch(Watch* watch, UnhookReason reason);
     void RestIfUnhooked();
+    bool IsOver(const Watch& watch) const;
     void FreeRetired();
     void CompactRetired();
     void FreeWatch(Watch* watch);
