@@ -253,6 +253,7 @@ NTSTATUS Control::GetCounters(Call& call) {
         reply.filteredStarts += shard.totals.filteredStarts.LoadAcquire();
         reply.sampledOut += shard.totals.sampledOut.LoadAcquire();
         reply.heldInputTruncated += shard.totals.heldInputTruncated.LoadAcquire();
+        reply.staleCompletions += shard.totals.staleCompletions.LoadAcquire();
         reply.filteredFellThrough += shard.totals.filteredFellThrough.LoadAcquire();
         reply.sampledOutFellThrough += shard.totals.sampledOutFellThrough.LoadAcquire();
         reply.payloadsBeyondReach += shard.totals.payloadsBeyondReach.LoadAcquire();

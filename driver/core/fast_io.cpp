@@ -41,6 +41,15 @@ bool Identify(const FastIoCall& call, const Context& context, CallIdentity* iden
     return true;
 }
 
+void AddCallers(const void* address, uint32_t bytes, bool fromKernel, Payload* payload) {
+    if (bytes == 0) return;
+    if (fromKernel) {
+        payload->BeyondReach(bytes);
+    } else {
+        payload->AddUser(address, bytes);
+    }
+}
+
 bool TransfersBytes(uint8_t function) {
     return function == kFastIoRead || function == kFastIoWrite || function == kFastIoDeviceControl;
 }
@@ -50,6 +59,8 @@ bool TransfersBytes(uint8_t function) {
 uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     Capture* capture = hookedCapture.LoadAcquire();
     if (!capture->recording() || slot.watch.LoadRelaxed() == nullptr) return 0;  // the watch, only as a hint
+    // A kernel caller's buffers are its own affair: somewhere in kernel memory, where no handler helps.
+    const bool fromKernel = capture->recorder.platform().askMode && ExGetPreviousMode() == KernelMode;
 
     RequestStart start;
     RtlZeroMemory(&start, sizeof(start));
@@ -61,7 +72,7 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     capture->fallThroughs.Forget(start.threadId);
     start.requestorProcessId = start.processId;
     start.major = call.function;
-    start.requestorMode = kModeUser;
+    start.requestorMode = fromKernel ? kModeKernel : kModeUser;
     start.flags = kRequestFastIo;
     if (call.file != nullptr && (call.file->Flags & FO_SYNCHRONOUS_IO) != 0) start.flags |= kRequestSynchronous;
     start.code = call.code;
@@ -74,7 +85,7 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
                                  start.requestorProcessId};
     const Verdict verdict = capture->filter.Judge(capture->recorder, slot, candidate);
     Payload payload(capture->scratch, capture->InputRoom(verdict));
-    if (verdict.Kept() && call.inputLength != 0) payload.AddUser(call.input, call.inputLength);
+    if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);
 
     Section section(capture->recorder);
     Watch* watch = slot.watch.LoadAcquire();
@@ -84,8 +95,8 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     capture->RecordStart(section, watch->cells[shard.index].function[function], context, verdict, &start, payload);
     uint64_t handle = 0;
     if (context != nullptr) {
-        context->routine = nullptr;
-        context->outputKind = OutputKind::kNone;
+        context->routine.StoreRelease(nullptr);
+        context->outputKind = fromKernel ? OutputKind::kBeyondReach : OutputKind::kUser;
         context->informationIsBytes = TransfersBytes(call.function) && call.function != kFastIoWrite;
         handle = capture->requests.HandleOf(context);
         context->ticket.StoreRelease(handle);
@@ -119,7 +130,7 @@ void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome) {
     if (handled && call.outputLength != 0 && capture->recording() && !NT_ERROR(ending.status)) {
         uint32_t bytes = call.outputLength;
         if (ending.information < bytes) bytes = static_cast<uint32_t>(ending.information);
-        if (bytes != 0) payload.AddUser(call.output, bytes);
+        AddCallers(call.output, bytes, context->outputKind == OutputKind::kBeyondReach, &payload);
     }
     Section section(capture->recorder);
     ending.ticks = NowTicks();

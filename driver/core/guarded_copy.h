@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-// <= APC_LEVEL, in the requestor's process; [from, from + bytes) must have been checked to lie in user space: no
+// <= APC_LEVEL. A user address: in the requestor's process. Any other must be known to be good, if perhaps paged: no
 // handler catches a bad kernel address. FALSE when any byte could not be read.
 //
 // A kernel build compiles guarded_copy.c with a compiler that has __try (MSVC, clang); the simulator brings its own.

@@ -18,7 +18,7 @@ namespace {
 
 constexpr UCHAR kInvokeFlags = SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL;
 // A request with these flags was built by the I/O manager, which allocates its system buffer from nonpaged pool. One
-// that a driver has built by hand may carry a buffer from anywhere.
+// that a driver has built by hand may carry a buffer from anywhere, and so may one whose buffer a driver has exchanged.
 constexpr ULONG kBufferIsResident = IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
 
 IO_COMPLETION_ROUTINE OnCompletion;
@@ -119,16 +119,38 @@ void Describe(const Arrival& arrival, RequestStart* start) {
     }
 }
 
-// A system buffer: resident where we know it, else touched at the caller's own IRQL.
-void AddSystemBuffer(const Arrival& arrival, uint32_t bytes, Payload* payload) {
+// The process that made a request; null where that is not certain. An IRP may name a thread that is long gone, as those
+// of IoBuildAsynchronousFsdRequest do: it is there for certain while it runs us, or has the IRP in its list.
+PEPROCESS RequestorOf(IRP* irp) {
+    PETHREAD thread = irp->Tail.Overlay.Thread;
+    if (thread == nullptr) return nullptr;
+    const LIST_ENTRY* next = irp->ThreadListEntry.Flink;
+    bool listed = next != nullptr && next != &irp->ThreadListEntry;
+    return listed || thread == PsGetCurrentThread() ? IoGetRequestorProcess(irp) : nullptr;
+}
+
+// A system buffer. `fromIoManager`: by the IRP's flags. That is certain for the topmost driver's requests; any other
+// buffer is touched at its caller's own IRQL, as long as that allows for a page fault.
+void AddSystemBuffer(const void* buffer, bool fromIoManager, bool topmost, KIRQL irql, uint32_t bytes, Payload* payload) {
     if (bytes == 0) return;
-    if (arrival.systemBuffer == nullptr) {
+    if (buffer == nullptr) {
         payload->Miss(bytes, kLossPayloadFault);
-    } else if ((arrival.irp->Flags & kBufferIsResident) == kBufferIsResident || arrival.irql >= DISPATCH_LEVEL) {
-        payload->AddResident(arrival.systemBuffer, bytes);
+    } else if (irql < DISPATCH_LEVEL && !(fromIoManager && topmost)) {
+        payload->AddPaged(buffer, bytes);
+    } else if (fromIoManager) {
+        payload->AddResident(buffer, bytes);
     } else {
-        payload->AddPaged(arrival.systemBuffer, bytes);
+        payload->BeyondReach(bytes);
     }
+}
+
+bool IsFromIoManager(const IRP* irp) {
+    return (irp->Flags & kBufferIsResident) == kBufferIsResident;
+}
+
+void AddSystemBuffer(const Arrival& arrival, uint32_t bytes, Payload* payload) {
+    AddSystemBuffer(arrival.systemBuffer, IsFromIoManager(arrival.irp),
+                    arrival.irp->CurrentLocation == arrival.irp->StackCount, arrival.irql, bytes, payload);
 }
 
 void AddRequestorsMemory(const Arrival& arrival, const void* address, uint32_t bytes, Payload* payload) {
@@ -187,7 +209,7 @@ void ExpectOutput(const Arrival& arrival, const RequestStart& start, Context* co
     context->outputKind = OutputKind::kNone;
     context->output = nullptr;
     context->outputLength = start.outputLength;
-    context->outputResident = (arrival.irp->Flags & kBufferIsResident) == kBufferIsResident;
+    context->outputFromIoManager = IsFromIoManager(arrival.irp);
     context->informationIsBytes = arrival.transfersBytes && arrival.major != IRP_MJ_WRITE;
     if (!context->informationIsBytes || start.outputLength == 0 || (start.flags & kRequestPaging) != 0) return;
 
@@ -217,8 +239,7 @@ void ExpectOutput(const Arrival& arrival, const RequestStart& start, Context* co
 // Links the IRP to the fast-I/O call that it continues, as far as that is certain (fall_throughs.h). Takes the thread's note.
 void Link(Capture& capture, const Arrival& arrival, const Watch& watch, RequestStart* start) {
     const IRP* irp = arrival.irp;
-    PETHREAD thread = irp->Tail.Overlay.Thread;
-    if (arrival.irql > APC_LEVEL || thread == nullptr || IdOf(PsGetThreadId(thread)) != start->threadId) return;
+    if (arrival.irql > APC_LEVEL || irp->Tail.Overlay.Thread != PsGetCurrentThread()) return;
     const FILE_OBJECT* file = arrival.stack->FileObject;
     CallIdentity identity;
     identity.device = arrival.device;
@@ -249,12 +270,12 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     RequestStart start;
     RtlZeroMemory(&start, sizeof(start));
     Describe(arrival, &start);
-    if (irp->Tail.Overlay.Thread != nullptr) {
-        PEPROCESS requestor = IoGetRequestorProcess(irp);
-        if (requestor != nullptr) start.requestorProcessId = IdOf(PsGetProcessId(requestor));
-    }
+    const PEPROCESS requestor = RequestorOf(irp);
+    if (requestor != nullptr) start.requestorProcessId = IdOf(PsGetProcessId(requestor));
+    // The current process is the one whose memory is mapped: not the thread's own while it is attached to another.
     arrival.requestorsMemory = platform.readUser && irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&
-                               start.requestorProcessId == start.processId && (start.flags & kRequestPaging) == 0;
+                               requestor != nullptr && requestor == PsGetCurrentProcess() &&
+                               (start.flags & kRequestPaging) == 0;
 
     const Candidate candidate = {arrival.major, HasCode(arrival), start.code, start.processId,
                                  start.requestorProcessId};
@@ -274,13 +295,13 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     uint64_t handle = 0;
     if (context != nullptr) {
         IO_STACK_LOCATION* stack = IoGetCurrentIrpStackLocation(irp);
-        context->routine = stack->CompletionRoutine;
-        context->routineContext = stack->Context;
-        context->routineControl = stack->Control & kInvokeFlags;
-        context->location = irp->CurrentLocation;
+        context->routine.StoreRelease(stack->CompletionRoutine);
+        context->routineContext.StoreRelease(stack->Context);
+        context->routineControl.StoreRelease(stack->Control & kInvokeFlags);
+        context->location.StoreRelease(irp->CurrentLocation);
         uint32_t kind = context->kind.LoadRelaxed() | static_cast<uint32_t>(irp->CurrentLocation) << 24;
         if (context->HasRoutine()) kind |= Context::kHasRoutine;
-        if (context->routine == OnCompletion) kind |= Context::kRoutineIsOurs;
+        if (stack->CompletionRoutine == OnCompletion) kind |= Context::kRoutineIsOurs;
         context->kind.StoreRelease(kind);
         ExpectOutput(arrival, start, context);
         if (!verdict.Kept()) context->outputKind = OutputKind::kNone;
@@ -307,13 +328,9 @@ void GatherOutput(const Context& context, const IRP* irp, KIRQL irql, Payload* p
     if (bytes == 0) return;
     switch (context.outputKind) {
         case OutputKind::kSystemBuffer:
-            if (context.output == nullptr || irp->AssociatedIrp.SystemBuffer != context.output) {
-                payload->Miss(bytes, kLossPayloadFault);
-            } else if (context.outputResident || irql >= DISPATCH_LEVEL) {
-                payload->AddResident(context.output, bytes);
-            } else {
-                payload->AddPaged(context.output, bytes);
-            }
+            AddSystemBuffer(irp->AssociatedIrp.SystemBuffer == context.output ? context.output : nullptr,
+                            context.outputFromIoManager, context.location.LoadAcquire() == irp->StackCount, irql, bytes,
+                            payload);
             break;
         case OutputKind::kMdl:
             if (context.output == nullptr || irp->MdlAddress != context.output) {
@@ -335,7 +352,7 @@ void GatherOutput(const Context& context, const IRP* irp, KIRQL irql, Payload* p
 struct Callers {
     PIO_COMPLETION_ROUTINE routine;
     void* context;
-    UCHAR control;
+    uint32_t control;
 };
 
 // The last thing done with an IRP: exactly what would have happened without us.
@@ -378,20 +395,29 @@ void Complete(Capture& capture, Context& context, uint64_t handle, bool returned
     capture.requests.Give(section.shard(), &context);
 }
 
+// <= DISPATCH_LEVEL. A handle that means nothing any more: nobody's routine is left to be called.
+NTSTATUS ContinueStale(Capture& capture, DEVICE_OBJECT* device, IRP* irp) {
+    {
+        Section section(capture.recorder);
+        section.shard().totals.staleCompletions.AddByOwner(1);
+    }
+    return Continue({nullptr, nullptr, 0}, device, irp);
+}
+
 // <= DISPATCH_LEVEL, any thread, any processor.
 NTSTATUS NTAPI OnCompletion(PDEVICE_OBJECT device, PIRP irp, PVOID parameter) {
     Stay stay;
     Capture& capture = *hookedCapture.LoadAcquire();
     uint64_t handle = reinterpret_cast<uint64_t>(parameter);
     Context* context = capture.requests.Find(handle);
-    const Callers none = {nullptr, nullptr, 0};
-    if (context == nullptr) return Continue(none, device, irp);
+    if (context == nullptr) return ContinueStale(capture, device, irp);
 
     uint64_t ticket = context->ticket.LoadAcquire();
-    if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0) return Continue(none, device, irp);
-    const Callers callers = {context->routine, context->routineContext, context->routineControl};
-    bool hooked = context->irp.LoadAcquire() == irp && context->location + 1 == irp->CurrentLocation;
-    if (context->ticket.LoadAcquire() != ticket) return Continue(none, device, irp);  // it was given back meanwhile
+    if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0) return ContinueStale(capture, device, irp);
+    const Callers callers = {context->routine.LoadAcquire(), context->routineContext.LoadAcquire(),
+                             context->routineControl.LoadAcquire()};
+    bool hooked = context->irp.LoadAcquire() == irp && context->location.LoadAcquire() + 1 == irp->CurrentLocation;
+    if (context->ticket.LoadAcquire() != ticket) return ContinueStale(capture, device, irp);  // given back meanwhile
 
     // Somebody copied our whole location into another: there we are only the copy of the caller's routine.
     if (!hooked) return Continue(callers, device, irp);
@@ -399,7 +425,7 @@ NTSTATUS NTAPI OnCompletion(PDEVICE_OBJECT device, PIRP irp, PVOID parameter) {
     while (!context->ticket.CompareExchange(ticket, 0)) {
         // The dispatching thread has just marked it.
         ticket = context->ticket.LoadAcquire();
-        if ((ticket & ~kTicketFlags) != handle) return Continue(none, device, irp);
+        if ((ticket & ~kTicketFlags) != handle) return ContinueStale(capture, device, irp);
     }
     if ((ticket & kGivenUp) != 0) {
         Section section(capture.recorder);

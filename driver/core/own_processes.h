@@ -19,6 +19,7 @@ class OwnProcesses {
     void Adopt(uint32_t id) {
         Hold hold(lock_);
         Empty();
+        client_.StoreRelaxed(id);
         Put(id, true);
     }
     void Forget() {
@@ -36,11 +37,12 @@ class OwnProcesses {
 
     // Any IRQL, no lock.
     bool Contains(uint32_t id) const {
-        return id < kIdLimit && (bits_[id / 4 / 32].LoadRelaxed() & 1u << id / 4 % 32) != 0;
+        if (id >= kIdLimit) return id == client_.LoadRelaxed();
+        return (bits_[id / 4 / 32].LoadRelaxed() & 1u << id / 4 % 32) != 0;
     }
 
  private:
-    // Ids are multiples of four, given out from the lowest that are free. Beyond this limit nobody is ours.
+    // Ids are multiples of four, given out from the lowest that are free. Beyond this limit only the client is ours.
     static constexpr uint32_t kIdLimit = 1u << 20;
 
     class Hold {
@@ -56,6 +58,7 @@ class OwnProcesses {
     };
 
     void Empty() {
+        client_.StoreRelaxed(0);
         for (Atomic<uint32_t>& word : bits_) word.StoreRelaxed(0);
     }
     void Put(uint32_t id, bool ours) {
@@ -66,6 +69,7 @@ class OwnProcesses {
     }
 
     KSPIN_LOCK lock_;
+    Atomic<uint32_t> client_;
     Atomic<uint32_t> bits_[kIdLimit / 4 / 32] = {};
 };
 

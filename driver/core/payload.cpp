@@ -72,14 +72,6 @@ void Payload::AddResident(const void* address, uint32_t bytes) {
     if (kept != 0) Push(address, kept);
 }
 
-void Payload::AddPaged(const void* address, uint32_t bytes) {
-    uint32_t kept = Admit(bytes);
-    if (kept == 0) return;
-    uint8_t* scratch = Scratch(kept);
-    if (scratch == nullptr) return;
-    RtlCopyMemory(scratch, address, kept);
-    Push(scratch, kept);
-}
 
 void Payload::AddUser(const void* address, uint32_t bytes) {
     uint64_t start = reinterpret_cast<uint64_t>(address);
@@ -87,6 +79,11 @@ void Payload::AddUser(const void* address, uint32_t bytes) {
         Miss(bytes, kLossPayloadFault);
         return;
     }
+    AddPaged(address, bytes);
+}
+
+// Guarded even where the address is a kernel's: a driver may have put a user's there.
+void Payload::AddPaged(const void* address, uint32_t bytes) {
     uint32_t kept = Admit(bytes);
     if (kept == 0) return;
     uint8_t* scratch = Scratch(kept);

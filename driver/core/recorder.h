@@ -45,6 +45,7 @@ struct RecordTotals {
     Atomic<uint64_t> filteredFellThrough;
     Atomic<uint64_t> sampledOutFellThrough;
     Atomic<uint64_t> payloadsBeyondReach;
+    Atomic<uint64_t> staleCompletions;
 };
 
 constexpr uint32_t kMagazineSize = 64;

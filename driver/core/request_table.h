@@ -40,7 +40,7 @@ struct Context {
     uint32_t nextFree;
 
     // Set before the ticket is stored. Read by whoever owns the ticket; and, with the ticket looked at before and after,
-    // by a list of what is in flight. Each store releases and each load acquires: a reader that sees a value of the next
+    // by a list of what is in flight and by a completion that is not ours. Each store releases and each load acquires: a reader that sees a value of the next
     // request sees that the ticket has changed, too.
     Atomic<uint64_t> epoch;
     Atomic<uint64_t> requestId;
@@ -55,20 +55,21 @@ struct Context {
     static constexpr uint32_t kHasRoutine = 1u << 17;   // the caller's own is to be called after us
     static constexpr uint32_t kRoutineIsOurs = 1u << 18;  // ... and is ours: a hook of a layer above, with its own context
 
+    Atomic<PIO_COMPLETION_ROUTINE> routine;  // the caller's own, to be called after us
+    Atomic<void*> routineContext;
+    Atomic<uint32_t> routineControl;  // SL_INVOKE_* of the caller's routine
+    Atomic<int32_t> location;
+
     // Set before the ticket is stored, read by whoever owns the ticket.
     Watch* watch;
-    PIO_COMPLETION_ROUTINE routine;  // the caller's own, to be called after us
-    void* routineContext;
     void* output;  // where the output will be; valid while the IRP still says so
     uint32_t outputLength;
-    uint8_t routineControl;  // SL_INVOKE_* of the caller's routine
-    int8_t location;
     LossReason startLoss;  // why its start record was dropped, or kNotLost
     Verdict verdict;    // whether it is recorded
     HeldStart* held;    // released by whoever records the end; null: not held
     uint8_t function;  // index of the counters
     OutputKind outputKind;
-    bool outputResident;      // may be touched at DISPATCH_LEVEL
+    bool outputFromIoManager;  // the system buffer, by its IRP's flags
     bool informationIsBytes;  // READ, DEVICE_CONTROL, FILE_SYSTEM_CONTROL: elsewhere Information may be anything
 
     // Set by the completion routine before it defers.
@@ -81,8 +82,8 @@ struct Context {
     uint8_t minor() const { return static_cast<uint8_t>(kind.LoadAcquire() >> 8); }
     bool IsHeld() const { return (kind.LoadAcquire() & kHeld) != 0; }
     bool HasRoutine() const {
-        return routine != nullptr &&
-               (routineControl & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL));
+        return routine.LoadAcquire() != nullptr &&
+               (routineControl.LoadAcquire() & (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL)) != 0;
     }
 };
 

@@ -1,8 +1,8 @@
 // control.h: what user mode may ask of the driver.
 //
-// One IOCTL each, in the order a client uses them. All are METHOD_BUFFERED but GetData and GetCounters,
-// whose output is direct (METHOD_OUT_DIRECT). Every call but Hello needs a Hello first. The device has one owner: the file object that
-// opened it; a second open fails with STATUS_SHARING_VIOLATION.
+// One IOCTL each, in the order a client uses them. All are METHOD_BUFFERED but GetData, GetCounters and GetInFlight,
+// whose output is direct (METHOD_OUT_DIRECT). Every call but Hello needs a Hello first. The device has one owner: the
+// file object that opened it; a second open fails with STATUS_SHARING_VIOLATION.
 //
 //            open            Hello            Start             Stop
 //   (closed) ─────► Opened ────────► Greeted ───────► Capturing ───────► Greeted
@@ -231,8 +231,9 @@ struct CountersReply {
     uint64_t filteredFellThrough;         // 224 of filteredStarts
     uint64_t sampledOutFellThrough;       // 232 of sampledOut
     uint64_t payloadsBeyondReach;         // 240 records with kRequestPayloadBeyondReach, written or dropped
+    uint64_t staleCompletions;            // 248 our routine was called for a request that had ended, or been given up
 };
-static_assert(sizeof(CountersReply) == 248, "ABI");
+static_assert(sizeof(CountersReply) == 256, "ABI");
 
 // List: the hooked drivers. ListReply, then `count` × HookedDriver.
 struct HookedDriver {

@@ -134,6 +134,7 @@
     F(CountersReply, filteredFellThrough)           \
     F(CountersReply, sampledOutFellThrough)         \
     F(CountersReply, payloadsBeyondReach)           \
+    F(CountersReply, staleCompletions)              \
     S(Predicates)                                   \
     F(Predicates, flags)                            \
     F(Predicates, sampleEvery)                      \

@@ -869,6 +869,11 @@ typedef void (*PCREATE_PROCESS_NOTIFY_ROUTINE)(HANDLE ParentId, HANDLE ProcessId
 HANDLE PsGetCurrentProcessId(void);
 HANDLE PsGetCurrentThreadId(void);
 PEPROCESS PsGetCurrentProcess(void);
+typedef struct _KAPC_STATE {
+    PEPROCESS Process;
+} KAPC_STATE, *PKAPC_STATE;
+void KeStackAttachProcess(PEPROCESS Process, PKAPC_STATE ApcState);
+void KeUnstackDetachProcess(PKAPC_STATE ApcState);
 #define IoGetCurrentProcess PsGetCurrentProcess
 PETHREAD PsGetCurrentThread(void);
 HANDLE PsGetThreadId(PETHREAD Thread);

@@ -168,7 +168,14 @@ HANDLE PsGetCurrentThreadId() {
     return reinterpret_cast<HANDLE>(uintptr_t{CurrentThread()->id});
 }
 PEPROCESS PsGetCurrentProcess() {
-    return CurrentThread()->process;
+    PETHREAD thread = CurrentThread();
+    return thread->attachedTo ? thread->attachedTo : thread->process;
+}
+void KeStackAttachProcess(PEPROCESS process, PKAPC_STATE state) {
+    state->Process = std::exchange(CurrentThread()->attachedTo, process);
+}
+void KeUnstackDetachProcess(PKAPC_STATE state) {
+    CurrentThread()->attachedTo = state->Process;
 }
 PETHREAD PsGetCurrentThread() {
     return CurrentThread();

@@ -23,6 +23,7 @@ struct _EPROCESS {
 
 struct _ETHREAD {
     PEPROCESS process;  // referenced
+    PEPROCESS attachedTo = nullptr;  // whose memory is mapped instead of its own process's
     uint32_t id;
     drivermon::sim::Processor* processor;
     KIRQL irql = PASSIVE_LEVEL;

@@ -27,6 +27,7 @@ struct Request {
     PIRP irp = nullptr;
     Request* next = nullptr;  // in the file's list
     Request** link = nullptr;
+    LIST_ENTRY threadsList;  // stands for the thread's list of its IRPs, of which a driver sees only whether it is in one
     ULONG outputBytes = 0;  // METHOD_BUFFERED and buffered reads: what the caller's buffer holds
 
     std::mutex lock;
@@ -144,6 +145,8 @@ Building Build(File* file, PDEVICE_OBJECT device, UCHAR major, KPROCESSOR_MODE m
     irp->RequestorMode = mode;
     irp->Tail.Overlay.Thread = CurrentThread();
     ObfReferenceObject(CurrentThread());
+    InitializeListHead(&request->threadsList);
+    InsertTailList(&request->threadsList, &irp->ThreadListEntry);
     irp->Tail.Overlay.OriginalFileObject = &file->body;
     PIO_STACK_LOCATION location = IoGetNextIrpStackLocation(irp);
     location->MajorFunction = major;

@@ -25,6 +25,9 @@ const residence = 'driver/core/residence.cpp'
 const moreProcessing = 'a routine that stops the completion, and a driver that completes again'
 const wrongLengths = 'controls with wrong lengths, values or at the wrong time are refused'
 const unwanted = 'a routine that is not wanted for this outcome is not called'
+const cancelledOnly = 'a routine that is wanted for cancelled requests only'
+const anywhere = 'a system buffer from anywhere is not touched where it could not be paged in'
+const fastFromKernel = 'fast I/O from the kernel: its buffers are not looked at, and that is no loss'
 const freedInItsRoutine = 'a request that a driver made itself, freed in its routine'
 const quotaHolds = 'beyond its quota a driver has arrivals without ends, counted, and no request fails'
 const noOutput = 'an error has no output, and neither has STATUS_VERIFY_REQUIRED, whatever Information says'
@@ -172,8 +175,8 @@ export const rules = [
     file: irp,
     edits: [
       [
-        'if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0) return Continue(none, device, irp);',
-        'if ((ticket & kDeferred) != 0) return Continue(none, device, irp);',
+        'if ((ticket & ~kTicketFlags) != handle || (ticket & kDeferred) != 0)',
+        'if ((ticket & kDeferred) != 0)',
       ],
     ],
     test: 'a stale handle calls nobody: its context serves another request by now',
@@ -183,11 +186,58 @@ export const rules = [
     file: irp,
     edits: [
       [
-        'context->irp.LoadAcquire() == irp && context->location + 1 == irp->CurrentLocation',
+        'context->irp.LoadAcquire() == irp && context->location.LoadAcquire() + 1 == irp->CurrentLocation',
         'context->irp.LoadAcquire() == irp',
       ],
     ],
     test: 'a copied routine fires once for each copy, hook or no hook',
+  },
+  {
+    rule: 'an IRP that is not the hooked one consumes nothing',
+    file: irp,
+    edits: [
+      [
+        'context->irp.LoadAcquire() == irp && context->location.LoadAcquire() + 1 == irp->CurrentLocation',
+        'context->location.LoadAcquire() + 1 == irp->CurrentLocation',
+      ],
+    ],
+    test: "a copy of the location that ends while the request is in flight is not the request's end",
+  },
+  {
+    rule: 'a completion with a stale handle is counted',
+    file: irp,
+    edits: [['section.shard().totals.staleCompletions.AddByOwner(1);', '(void)section;']],
+    test: 'a stale handle calls nobody: its context serves another request by now',
+  },
+  {
+    rule: 'a routine that is wanted for cancelled requests is called for them',
+    file: irp,
+    edits: [
+      ['    if (irp->Cancel && (callers.control & SL_INVOKE_ON_CANCEL) != 0) wanted = true;\n', ''],
+    ],
+    test: cancelledOnly,
+  },
+  {
+    rule: 'a routine that is wanted for cancelled requests only is not called for others',
+    file: irp,
+    edits: [
+      [
+        'if (irp->Cancel && (callers.control & SL_INVOKE_ON_CANCEL) != 0)',
+        'if ((callers.control & SL_INVOKE_ON_CANCEL) != 0)',
+      ],
+    ],
+    test: cancelledOnly,
+  },
+  {
+    rule: 'the IRP is not touched once its driver has had it',
+    file: irp,
+    edits: [
+      [
+        '    NTSTATUS status = original(device, irp);\n    AfterDispatch(',
+        '    NTSTATUS status = original(device, irp);\n    (void)*const_cast<volatile BOOLEAN*>(&irp->Cancel);\n    AfterDispatch(',
+      ],
+    ],
+    test: freedInItsRoutine,
   },
   {
     rule: "a context that holds a caller's routine is never reclaimed",
@@ -209,7 +259,7 @@ export const rules = [
   {
     rule: 'requests in flight are bounded by a quota for each driver',
     file: table,
-    edits: [['watch->Outstanding() >= quota_', 'watch->Outstanding() >= ~0ull']],
+    edits: [['outstanding >= quota_', 'outstanding >= ~0ull']],
     test: quotaHolds,
   },
   {
@@ -253,8 +303,8 @@ export const rules = [
     file: irp,
     edits: [
       [
-        'context.output == nullptr || irp->AssociatedIrp.SystemBuffer != context.output',
-        'context.output == nullptr',
+        'irp->AssociatedIrp.SystemBuffer == context.output ? context.output : nullptr',
+        'context.output',
       ],
     ],
     test: 'a system buffer that the driver has exchanged is not read',
@@ -523,7 +573,7 @@ export const rules = [
   {
     rule: "an IRP continues a call only of its own requestor's thread",
     file: irp,
-    edits: [['|| thread == nullptr || IdOf(PsGetThreadId(thread)) != start->threadId', '']],
+    edits: [['|| irp->Tail.Overlay.Thread != PsGetCurrentThread()', '']],
     test: neverComes,
   },
   {
@@ -1698,11 +1748,41 @@ export const rules = [
     file: irp,
     edits: [
       [
-        '                               start.requestorProcessId == start.processId && (start',
-        '                               (start',
+        'requestor != nullptr && requestor == PsGetCurrentProcess() &&',
+        'requestor != nullptr &&',
       ],
     ],
     test: userMemory,
+  },
+  {
+    rule: "a thread's own process is not the one whose memory is mapped while it is attached to another",
+    file: irp,
+    edits: [['requestor == PsGetCurrentProcess() &&', 'start.requestorProcessId == start.processId &&']],
+    test: "a thread that is attached to another process has that one's memory before it: no user address is read",
+  },
+  {
+    rule: 'a thread that an IRP names is looked at only if it is there for certain',
+    file: irp,
+    edits: [['return listed || thread == PsGetCurrentThread() ?', 'return listed || thread != nullptr ?']],
+    test: 'a request may name a thread that is gone: it is asked only while it runs, or has the request in its list',
+  },
+  {
+    rule: 'a system buffer from anywhere is not touched at DISPATCH_LEVEL',
+    file: irp,
+    edits: [['    } else if (fromIoManager) {\n', '    } else if (fromIoManager || !topmost || topmost) {\n']],
+    test: anywhere,
+  },
+  {
+    rule: "a system buffer is taken for the I/O manager's only where nobody can have exchanged it",
+    file: irp,
+    edits: [['!(fromIoManager && topmost)', '!fromIoManager']],
+    test: "a driver above may have put another buffer in the I/O manager's place: it is copied where it can be paged in",
+  },
+  {
+    rule: "a kernel caller's fast-I/O buffers are not looked at",
+    file: fastIo,
+    edits: [['    if (fromKernel) {\n', '    if (false && fromKernel) {\n']],
+    test: fastFromKernel,
   },
   {
     rule: 'a user address is read below DISPATCH_LEVEL',
@@ -1940,14 +2020,14 @@ export const rules = [
     rule: 'the input of a fast-I/O call is recorded',
     file: fastIo,
     edits: [
-      ['if (verdict.Kept() && call.inputLength != 0) payload.AddUser(call.input, call.inputLength);', ''],
+      ['if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);', ''],
     ],
     test: fastWrite,
   },
   {
     rule: 'the output of a fast-I/O call is recorded',
     file: fastIo,
-    edits: [['if (bytes != 0) payload.AddUser(call.output, bytes);', '']],
+    edits: [['AddCallers(call.output, bytes, context->outputKind == OutputKind::kBeyondReach, &payload);', '']],
     test: fastRead,
   },
   {
@@ -1955,8 +2035,8 @@ export const rules = [
     file: fastIo,
     edits: [
       [
-        'if (bytes != 0) payload.AddUser(call.output, bytes);',
-        'if (bytes != 0) payload.AddResident(call.output, bytes);',
+        'AddCallers(call.output, bytes, context->outputKind == OutputKind::kBeyondReach, &payload);',
+        'payload.AddResident(call.output, bytes);',
       ],
     ],
     test: fastControl,

@@ -343,6 +343,108 @@ TEST_CASE("a routine that is not wanted for this outcome is not called") {
     CHECK(session.Finish().WithCode(kCode).size() == 2);
 }
 
+TEST_CASE("a routine that is wanted for cancelled requests only") {
+    Layers layers;
+    static int called;
+    called = 0;
+    layers.upper.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoCopyCurrentIrpStackLocationToNext(irp);
+        IoSetCompletionRoutine(
+            irp,
+            [](PDEVICE_OBJECT, PIRP mine, PVOID) -> NTSTATUS {
+                called++;
+                if (mine->PendingReturned) IoMarkIrpPending(mine);
+                return STATUS_CONTINUE_COMPLETION;
+            },
+            nullptr, FALSE, FALSE, TRUE);
+        return IoCallDriver(layers.upper.lower(), irp);
+    };
+    int expected = 0;
+    SUBCASE("completed") {
+        layers.lower.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS); };
+    }
+    SUBCASE("pended: the mark goes up without it") {
+        layers.lower.onControl = CompleteFromThread;
+    }
+    SUBCASE("cancelled") {
+        expected = 1;
+        layers.lower.onControl = [](PDEVICE_OBJECT, PIRP irp) {
+            IoMarkIrpPending(irp);
+            IoSetCancelRoutine(irp, [](PDEVICE_OBJECT, PIRP mine) {
+                IoReleaseCancelSpinLock(mine->CancelIrql);
+                Complete(mine, STATUS_CANCELLED);
+            });
+            IoCancelIrp(irp);
+            return STATUS_PENDING;
+        };
+    }
+    CHECK(layers.Control() == (expected ? STATUS_CANCELLED : STATUS_SUCCESS));
+    CHECK(called == expected);
+    layers.Finish();
+    for (const auto& layer : {layers.above, layers.below}) {
+        REQUIRE(layer);
+        REQUIRE(layer->end);
+        CHECK(((layer->end->flags & kRequestCancelled) != 0) == (expected != 0));
+    }
+}
+
+TEST_CASE("three hooked layers: one skips, one stops the completion and completes again later, one pends") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver bottom(u"Bottom"), middle(u"Middle"), top(u"Top");
+    middle.AttachTo(bottom);
+    top.AttachTo(middle);
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    std::vector<uint32_t> ids;
+    for (const ScriptedDriver* driver : {&top, &middle, &bottom}) {
+        AddDriverReply reply;
+        REQUIRE(session.AddDriver(driver->name(), &reply) == STATUS_SUCCESS);
+        ids.push_back(reply.driverId);
+    }
+    std::thread again;
+    top.onControl = [&](PDEVICE_OBJECT, PIRP irp) { return SkipDown(top.lower(), irp); };
+    middle.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        IoCopyCurrentIrpStackLocationToNext(irp);
+        IoSetCompletionRoutine(
+            irp,
+            [](PDEVICE_OBJECT, PIRP mine, PVOID thread) -> NTSTATUS {
+                *static_cast<std::thread*>(thread) = std::thread([mine] { Complete(mine, STATUS_ACCESS_DENIED); });
+                return STATUS_MORE_PROCESSING_REQUIRED;
+            },
+            &again, TRUE, TRUE, TRUE);
+        IoCallDriver(middle.lower(), irp);
+        return STATUS_PENDING;
+    };
+    SUBCASE("the lowest completes at once") {
+        bottom.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS, 2); };
+    }
+    SUBCASE("the lowest pends") {
+        bottom.onControl = CompleteFromThread;
+    }
+    sim::Status status;
+    auto handle = machine->Open(bottom.path(), &status);
+    REQUIRE(handle);
+    char buffer[] = "abc";
+    CHECK(handle->Control(kCode, buffer, 3, buffer, 3, nullptr) == STATUS_ACCESS_DENIED);
+    again.join();
+    handle.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    CHECK(session.Counters().reply.outstanding == 0);
+    const std::vector<Request> requests = session.Finish().WithCode(kCode);
+    REQUIRE(requests.size() == 3);
+    for (size_t layer = 0; layer < requests.size(); layer++) {
+        CAPTURE(layer);
+        CHECK(requests[layer].start->header.driverId == ids[layer]);
+        CHECK(requests[layer].start->irp == requests[0].start->irp);
+        REQUIRE(requests[layer].end);
+        CHECK((requests[layer].end->flags & kRequestUnseen) == 0);
+        const NTSTATUS expected = layer == 2 ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+        CHECK(requests[layer].end->status == static_cast<uint32_t>(expected));
+    }
+    CHECK(requests[2].end->header.timestamp <= requests[1].end->header.timestamp);
+}
+
 TEST_CASE("the system buffer of an associated request is its master's business") {
     auto machine = sim::Machine::Boot();
     ScriptedDriver lower(u"Lower"), upper(u"Upper");

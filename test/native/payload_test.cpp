@@ -270,7 +270,7 @@ struct Neither {
         request.SetControl(kNeither, 4, 0);
         request.location->Parameters.DeviceIoControl.Type3InputBuffer = address;
         request.irp->RequestorMode = UserMode;
-        request.irp->Tail.Overlay.Thread = sim::CurrentThread();
+        request.BelongTo(sim::CurrentThread());
     }
     OwnRequest request;
 };

@@ -433,7 +433,7 @@ TEST_CASE("a request belongs to its requestor, where one is known: a lower layer
         for (PETHREAD requestor : {ours, others, PETHREAD{}}) {
             OwnRequest request(subject.driver, IRP_MJ_DEVICE_CONTROL);
             request.SetControl(code++, 0, 0);
-            request.irp->Tail.Overlay.Thread = requestor;
+            request.BelongTo(requestor);
             CHECK(request.Send() == STATUS_SUCCESS);
         }
         const Captured captured = subject.Finish(3);

@@ -267,4 +267,44 @@ TEST_CASE("completed on another thread before the dispatch routine has returned"
     CHECK(request.end->threadId != request.start->threadId);
 }
 
+TEST_CASE("completed by a DPC before the dispatch routine has returned") {
+    auto machine = sim::Machine::Boot();
+    ScriptedDriver driver(u"Scripted");
+    struct Deferred {
+        KDPC dpc;
+        KEVENT done;
+        PIRP irp;
+    };
+    static Deferred deferred;
+    driver.onControl = [](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        deferred.irp = irp;
+        KeInitializeEvent(&deferred.done, NotificationEvent, FALSE);
+        KeInitializeDpc(
+            &deferred.dpc,
+            [](PKDPC, PVOID, PVOID, PVOID) {
+                Complete(deferred.irp, STATUS_SUCCESS, 3);
+                KeSetEvent(&deferred.done, IO_NO_INCREMENT, FALSE);
+            },
+            nullptr);
+        KeInsertQueueDpc(&deferred.dpc, nullptr, nullptr);
+        KeWaitForSingleObject(&deferred.done, Executive, KernelMode, FALSE, nullptr);
+        return STATUS_PENDING;
+    };
+    CaptureSession session(*machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    sim::Status status;
+    auto handle = machine->Open(driver.path(), &status);
+    char buffer[] = "abc";
+    CHECK(handle->Control(kCode, buffer, 3, buffer, 3, nullptr) == STATUS_SUCCESS);
+    handle.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    CHECK(session.Counters().reply.outstanding == 0);
+    const Request request = TheOne(session.Finish(), kCode);
+    CHECK((request.end->flags & kRequestPended) != 0);
+    CHECK(request.end->header.irql == DISPATCH_LEVEL);
+    CHECK(request.output == BytesOf("abc"));
+}
+
 }  // namespace drivermon::test

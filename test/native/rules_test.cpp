@@ -87,6 +87,7 @@ TEST_CASE("a stale handle calls nobody: its context serves another request by no
     CHECK(copy->finished.irps == std::vector{copy->irp});
     CHECK(second.irps.empty());
     CHECK(first.irps.size() == 1);
+    CHECK(scene.session.Counters().reply.staleCompletions == 1);
 
     Complete(kept, STATUS_SUCCESS);
     CHECK(second.irps == std::vector{current});
@@ -96,6 +97,37 @@ TEST_CASE("a stale handle calls nobody: its context serves another request by no
     REQUIRE(requests.size() == 2);
     CHECK(requests[0].end);
     CHECK(requests[1].end);
+}
+
+TEST_CASE("a copy of the location that ends while the request is in flight is not the request's end") {
+    Scene scene;
+    ScriptedDriver elsewhere(u"Elsewhere");
+    std::unique_ptr<CopyOf> copy;
+    PIRP kept = nullptr;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        copy = std::make_unique<CopyOf>(*IoGetCurrentIrpStackLocation(irp));
+        IoMarkIrpPending(irp);
+        kept = irp;
+        return STATUS_PENDING;
+    };
+    Calls callers;
+    PIRP irp = MakeControl(scene.driver.device(), kCode, nullptr, 0, 0);
+    callers.SetOn(irp);
+    CHECK(IoCallDriver(scene.driver.device(), irp) == STATUS_PENDING);
+    REQUIRE(kept == irp);
+
+    // The same routine, at the same location, as the hooked request has it: only the IRP tells.
+    callers.answer = STATUS_CONTINUE_COMPLETION;
+    copy->SendTo(elsewhere.device());
+    CHECK(callers.irps == std::vector{copy->irp});
+    CHECK(scene.session.InFlight().size() == 1);
+
+    callers.answer = STATUS_MORE_PROCESSING_REQUIRED;
+    Complete(kept, STATUS_ACCESS_DENIED);
+    CHECK(callers.irps == std::vector{copy->irp, irp});
+    IoFreeIrp(irp);
+    CHECK(scene.TheOne().end->status == static_cast<uint32_t>(STATUS_ACCESS_DENIED));
+    CHECK(scene.session.Counters().reply.staleCompletions == 0);
 }
 
 TEST_CASE("a context that holds a caller's routine is never given back: a copy of it may yet have to call it") {

@@ -84,6 +84,12 @@ class OwnRequest {
         finished.SetOn(irp);
     }
     ~OwnRequest() { IoFreeIrp(irp); }
+    // It is in this thread's list, as the I/O manager's requests are. Null: in nobody's.
+    void BelongTo(PETHREAD thread) {
+        irp->Tail.Overlay.Thread = thread;
+        InitializeListHead(&threadsList_);
+        if (thread) InsertTailList(&threadsList_, &irp->ThreadListEntry);
+    }
     OwnRequest(const OwnRequest&) = delete;
     OwnRequest& operator=(const OwnRequest&) = delete;
 
@@ -100,6 +106,7 @@ class OwnRequest {
 
  private:
     PDEVICE_OBJECT device_;
+    LIST_ENTRY threadsList_;
 };
 
 }  // namespace drivermon::test

@@ -16,7 +16,8 @@ const everywhere = [
   ...['ExAllocatePoolWithTag', 'ExFreePoolWithTag', 'memcmp', 'memcpy', 'memset', '__C_specific_handler'],
   ...['IoCreateDevice', 'IoDeleteDevice', 'IoCreateSymbolicLink', 'IoDeleteSymbolicLink'],
   ...['IoDriverObjectType', 'ObReferenceObjectByName', 'ObfDereferenceObject'],
-  ...['IoGetRequestorProcess', 'IoReleaseCancelSpinLock', 'IofCompleteRequest'],
+  ...['IoGetCurrentProcess', 'IoGetRequestorProcess', 'KeGetCurrentThread'],
+  ...['IoReleaseCancelSpinLock', 'IofCompleteRequest'],
   ...['KeAcquireSpinLockAtDpcLevel', 'KeAcquireSpinLockRaiseToDpc'],
   ...['KeReleaseSpinLock', 'KeReleaseSpinLockFromDpcLevel'],
   ...['KeEnterCriticalRegion', 'KeLeaveCriticalRegion', 'KeWaitForSingleObject'],
@@ -24,13 +25,14 @@ const everywhere = [
   ...['KeInitializeDpc', 'KeInitializeEvent', 'KeInitializeTimer', 'KeSetEvent'],
   ...['KeSetTimerEx', 'KeCancelTimer', 'KeFlushQueuedDpcs'],
   ...['MmGetSystemRoutineAddress', 'MmMapLockedPagesSpecifyCache'],
-  ...['PsGetCurrentProcessId', 'PsGetCurrentThreadId', 'PsGetProcessId', 'PsGetThreadId'],
+  ...['PsGetCurrentProcessId', 'PsGetCurrentThreadId', 'PsGetProcessId'],
   ...['PsSetCreateProcessNotifyRoutine', 'PsSetCreateProcessNotifyRoutineEx'],
   ...['RtlInitUnicodeString', 'ZwClose', 'ZwOpenKey', 'ZwQueryValueKey'],
 ]
 
 /** Called only where the kernel was seen to be NT: on Wine they are missing, or answer and do nothing. */
 const onlyOnNt = [
+  'ExGetPreviousMode',
   ...['KeGetProcessorNumberFromIndex', 'KeInsertQueueDpc', 'KeSetImportanceDpc', 'KeSetTargetProcessorDpcEx'],
   ...['ObOpenObjectByPointer', 'ZwSetSecurityObject'],
   ...[
