@@ -212,9 +212,7 @@ export const rules = [
   {
     rule: 'a routine that is wanted for cancelled requests is called for them',
     file: irp,
-    edits: [
-      ['    if (irp->Cancel && (callers.control & SL_INVOKE_ON_CANCEL) != 0) wanted = true;\n', ''],
-    ],
+    edits: [['    if (irp->Cancel && (callers.control & SL_INVOKE_ON_CANCEL) != 0) wanted = true;\n', '']],
     test: cancelledOnly,
   },
   {
@@ -302,10 +300,7 @@ export const rules = [
     rule: 'the system buffer is read only if it is the one of arrival',
     file: irp,
     edits: [
-      [
-        'irp->AssociatedIrp.SystemBuffer == context.output ? context.output : nullptr',
-        'context.output',
-      ],
+      ['irp->AssociatedIrp.SystemBuffer == context.output ? context.output : nullptr', 'context.output'],
     ],
     test: 'a system buffer that the driver has exchanged is not read',
   },
@@ -1746,12 +1741,7 @@ export const rules = [
   {
     rule: 'a user address is read in its own process',
     file: irp,
-    edits: [
-      [
-        'requestor != nullptr && requestor == PsGetCurrentProcess() &&',
-        'requestor != nullptr &&',
-      ],
-    ],
+    edits: [['requestor != nullptr && requestor == PsGetCurrentProcess() &&', 'requestor != nullptr &&']],
     test: userMemory,
   },
   {
@@ -1769,7 +1759,7 @@ export const rules = [
   {
     rule: 'a system buffer from anywhere is not touched at DISPATCH_LEVEL',
     file: irp,
-    edits: [['    } else if (fromIoManager) {\n', '    } else if (fromIoManager || !topmost || topmost) {\n']],
+    edits: [['    } else if (fromIoManager) {\n', '    } else if (fromIoManager || buffer != nullptr) {\n']],
     test: anywhere,
   },
   {
@@ -2019,15 +2009,15 @@ export const rules = [
   {
     rule: 'the input of a fast-I/O call is recorded',
     file: fastIo,
-    edits: [
-      ['if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);', ''],
-    ],
+    edits: [['if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);', '']],
     test: fastWrite,
   },
   {
     rule: 'the output of a fast-I/O call is recorded',
     file: fastIo,
-    edits: [['AddCallers(call.output, bytes, context->outputKind == OutputKind::kBeyondReach, &payload);', '']],
+    edits: [
+      ['AddCallers(call.output, bytes, context->outputKind == OutputKind::kBeyondReach, &payload);', ''],
+    ],
     test: fastRead,
   },
   {
