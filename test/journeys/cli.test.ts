@@ -234,6 +234,80 @@ describe('drivermon on the simulated kernel', () => {
   })
 })
 
+/** A line of `show --format jsonl`, as far as it is looked at here. */
+interface Row {
+  driver: string
+  pid: number
+  requestor: number
+  function: string
+  ioctl: string | null
+  error: boolean | null
+  latency_ns: number
+  input: string | null
+  output: string | null
+}
+
+const bytesOf = (hex: string | null) => (hex ?? '').length / 2
+
+describe('of what the simulated callers ask, the capture options record', () => {
+  /** The same callers ask each time, up to the number of requests. */
+  async function record(...options: string[]): Promise<Row[]> {
+    const file = join(folder, 'options.pcapng')
+    const { status, err } = await run(
+      ...['record', '--source', 'sim', '--driver', 'AFD', 'DrivermonEcho', '--out', file, '--force'],
+      ...['--count', '1000', '--rate', 'max', '--json', ...options],
+    )
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    const { out } = await run('show', file, '--format', 'jsonl')
+    return out
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Row)
+  }
+
+  let everything: Row[]
+  beforeAll(async () => {
+    everything = await record()
+  })
+
+  /** Of the simulated machine's processes, one that asks a lot. */
+  const pid = 6284
+  const isOf = (row: Row) => row.pid === pid || row.requestor === pid
+  const isFastIo = (row: Row) => row.function.startsWith('FAST_IO')
+  const isRecv = (row: Row) => row.ioctl === 'IOCTL_AFD_RECV'
+
+  it.each<[string[], (row: Row) => boolean]>([
+    [['--pid', `${pid}`], isOf],
+    [['--not-pid', `${pid}`], (row) => !isOf(row)],
+    [['--ioctl', 'AFD_RECV'], (row) => isRecv(row) || row.ioctl === null],
+    [['--not-ioctl', 'AFD_RECV'], (row) => !isRecv(row)],
+    [['--only-function', 'READ', 'CREATE'], (row) => ['IRP_MJ_READ', 'IRP_MJ_CREATE'].includes(row.function)],
+    [['--not-function', 'FAST_IO'], (row) => !isFastIo(row)],
+    [['--errors-only'], (row) => row.error === true],
+    [['--min-latency', '50us'], (row) => row.latency_ns >= 50_000],
+    [['--count-only', 'DrivermonEcho'], (row) => row.driver === '\\Driver\\AFD'],
+    [['--input-snaplen', '5'], (row) => bytesOf(row.input) <= 5],
+    [['--output-snaplen', '0'], (row) => bytesOf(row.output) === 0],
+  ])('%j: what they say, and nothing else', async (options, wanted) => {
+    expect(everything.filter((row) => !wanted(row)).length).toBeGreaterThan(0)
+    const rows = await record(...options)
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.filter((row) => !wanted(row))).toEqual([])
+  })
+
+  it('--sample: one in so many', async () => {
+    const rows = await record('--sample', '10')
+    expect(rows.length).toBeGreaterThan(everything.length / 20)
+    expect(rows.length).toBeLessThan(everything.length / 5)
+  })
+
+  it('of each direction as many bytes as are asked for', async () => {
+    const rows = await record('--input-snaplen', '7', '--output-snaplen', '3')
+    expect(Math.max(...rows.map(({ input }) => bytesOf(input)))).toBe(7)
+    expect(Math.max(...rows.map(({ output }) => bytesOf(output)))).toBe(3)
+  })
+})
+
 function lostStarts({ dropped }: Summary): number {
   return dropped.starts.ringFull + dropped.starts.recordTooLarge
 }
