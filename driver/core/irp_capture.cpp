@@ -121,12 +121,13 @@ void Describe(const Arrival& arrival, RequestStart* start) {
 
 // The process that made a request; null where that is not certain. An IRP may name a thread that is long gone, as those
 // of IoBuildAsynchronousFsdRequest do: it is there for certain while it runs us, or has the IRP in its list.
-PEPROCESS RequestorOf(IRP* irp) {
+PEPROCESS RequestorOf(const Platform& platform, IRP* irp) {
     PETHREAD thread = irp->Tail.Overlay.Thread;
     if (thread == nullptr) return nullptr;
     const LIST_ENTRY* next = irp->ThreadListEntry.Flink;
     bool listed = next != nullptr && next != &irp->ThreadListEntry;
-    return listed || thread == PsGetCurrentThread() ? IoGetRequestorProcess(irp) : nullptr;
+    bool isThere = listed || !platform.knowsCurrent || thread == PsGetCurrentThread();
+    return isThere ? IoGetRequestorProcess(irp) : nullptr;
 }
 
 // A system buffer. `fromIoManager`: by the IRP's flags. That is certain for the topmost driver's requests; any other
@@ -270,12 +271,13 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     RequestStart start;
     RtlZeroMemory(&start, sizeof(start));
     Describe(arrival, &start);
-    const PEPROCESS requestor = RequestorOf(irp);
+    const PEPROCESS requestor = RequestorOf(platform, irp);
     if (requestor != nullptr) start.requestorProcessId = IdOf(PsGetProcessId(requestor));
-    // The current process is the one whose memory is mapped: not the thread's own while it is attached to another.
+    // A thread's own process is not the one whose memory is mapped while it is attached to another.
+    const bool isMapped = requestor != nullptr && start.requestorProcessId == start.processId &&
+                          (!platform.knowsCurrent || requestor == PsGetCurrentProcess());
     arrival.requestorsMemory = platform.readUser && irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&
-                               requestor != nullptr && requestor == PsGetCurrentProcess() &&
-                               (start.flags & kRequestPaging) == 0;
+                               isMapped && (start.flags & kRequestPaging) == 0;
 
     const Candidate candidate = {arrival.major, HasCode(arrival), start.code, start.processId,
                                  start.requestorProcessId};

@@ -14,7 +14,9 @@ struct Platform {
     bool lockRings;  // it does not: every ring takes its spin lock
     bool wakeByDpc;  // KeInsertQueueDpc runs the routine. On Wine it says so and does not; a timer's does
     bool readUser;   // the requestor's memory can be read under an exception handler
-    bool askMode;    // ExGetPreviousMode tells whether the thread came from user mode. On Wine it ends the driver's process
+    bool knowsCurrent;  // PsGetCurrentThread and PsGetCurrentProcess are the caller's, and the mapped memory's. On Wine they
+                        // are the drivers' own; ids are the caller's, and a request's thread is there as long as it is
+    bool askMode;       // ExGetPreviousMode tells where the thread came from. On Wine it ends the drivers' process
 
     // Limits, here so that a test can reach them with few requests.
     uint32_t requestCapacity;  // requests in flight that can be followed, all drivers
@@ -26,10 +28,9 @@ struct Platform {
 // The simulator says what it simulates before it loads us; null on a real kernel. Its `kernel` is kKernelSimulated.
 extern const Platform* platformOverride;
 
-constexpr Platform kNtPlatform = {kKernelNt, true,     false,  true,   true, true,
-                                  1u << 16,  1u << 15, 10'000, 600'000};
-constexpr Platform kWinePlatform = {kKernelWine, false,    true,   false,  true, false,
-                                    1u << 14,    1u << 13, 10'000, 600'000};
+constexpr Platform kNtPlatform = {kKernelNt, true, false, true, true, true, true, 1u << 16, 1u << 15, 10'000, 600'000};
+constexpr Platform kWinePlatform = {kKernelWine, false,    true,     false,  true,   false,
+                                    false,       1u << 14, 1u << 13, 10'000, 600'000};
 
 // PASSIVE_LEVEL.
 Platform DetectPlatform();

@@ -287,6 +287,8 @@ export interface Counters {
   sampledOutFellThrough: number
   /** Records whose payload is where it cannot be read by rule. */
   payloadsBeyondReach: number
+  /** Completions that came for a request which had ended, or been given up: somebody copied its location, or was late. */
+  staleCompletions: number
   functions: FunctionCount[]
   /** Entries there were; more than `functions.length` when the buffer was too small. */
   functionsTotal: number
@@ -325,6 +327,7 @@ export function decodeCounters(bytes: Uint8Array): Counters {
     filteredFellThrough: wide(view, CountersReply.filteredFellThrough),
     sampledOutFellThrough: wide(view, CountersReply.sampledOutFellThrough),
     payloadsBeyondReach: wide(view, CountersReply.payloadsBeyondReach),
+    staleCompletions: wide(view, CountersReply.staleCompletions),
     functions: Array.from({ length: entries }, (_, i) => decodeFunction(view, countersBytes(i))),
     functionsTotal: view.getUint32(CountersReply.entriesTotal, true),
   }

@@ -1741,19 +1741,24 @@ export const rules = [
   {
     rule: 'a user address is read in its own process',
     file: irp,
-    edits: [['requestor != nullptr && requestor == PsGetCurrentProcess() &&', 'requestor != nullptr &&']],
+    edits: [
+      [
+        'start.requestorProcessId == start.processId &&\n                          (!platform.knowsCurrent || requestor == PsGetCurrentProcess())',
+        'true',
+      ],
+    ],
     test: userMemory,
   },
   {
     rule: "a thread's own process is not the one whose memory is mapped while it is attached to another",
     file: irp,
-    edits: [['requestor == PsGetCurrentProcess() &&', 'start.requestorProcessId == start.processId &&']],
+    edits: [['(!platform.knowsCurrent || requestor == PsGetCurrentProcess())', 'true']],
     test: "a thread that is attached to another process has that one's memory before it: no user address is read",
   },
   {
     rule: 'a thread that an IRP names is looked at only if it is there for certain',
     file: irp,
-    edits: [['return listed || thread == PsGetCurrentThread() ?', 'return listed || thread != nullptr ?']],
+    edits: [['|| thread == PsGetCurrentThread();', '|| thread != nullptr;']],
     test: 'a request may name a thread that is gone: it is asked only while it runs, or has the request in its list',
   },
   {

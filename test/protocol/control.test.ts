@@ -164,7 +164,7 @@ describe('replies', () => {
   })
 
   test('GetCounters', () => {
-    const reply = bytes(248 + 424, (view) => {
+    const reply = bytes(256 + 424, (view) => {
       for (const [index, at] of [0, 8, 16, 24, 32].entries()) view.setBigUint64(at, BigInt(index + 1), true)
       view.setBigUint64(40, 11n, true) // starts, ring full
       view.setBigUint64(72, 12n, true) // starts, completion quota
@@ -175,12 +175,12 @@ describe('replies', () => {
       view.setBigUint64(144, 17n, true)
       view.setUint32(152, 1, true)
       view.setUint32(156, 9, true)
-      for (const [index, at] of [160, 168, 176, 192, 224, 232, 240].entries())
+      for (const [index, at] of [160, 168, 176, 192, 224, 232, 240, 248].entries())
         view.setBigUint64(at, BigInt(index + 21), true)
-      view.setUint32(248, 3, true)
-      view.setUint32(252, 37, true)
-      for (let i = 0; i < 12; i++) view.setBigUint64(256 + 8 * i, BigInt(100 + i), true)
-      view.setBigUint64(248 + 104 + 8 * 39, 2n ** 52n, true)
+      view.setUint32(256, 3, true)
+      view.setUint32(260, 37, true)
+      for (let i = 0; i < 12; i++) view.setBigUint64(264 + 8 * i, BigInt(100 + i), true)
+      view.setBigUint64(256 + 104 + 8 * 39, 2n ** 52n, true)
     })
     const counters = decodeCounters(reply)
     expect(counters).toMatchObject({ at: 1, epoch: 2, offered: 3, written: 4, bytesWritten: 5 })
@@ -192,6 +192,7 @@ describe('replies', () => {
       filteredFellThrough: 25,
       sampledOutFellThrough: 26,
       payloadsBeyondReach: 27,
+      staleCompletions: 28,
     })
     expect(counters.functions).toHaveLength(1)
     expect(counters.functions[0]).toMatchObject({

@@ -16,7 +16,7 @@ const everywhere = [
   ...['ExAllocatePoolWithTag', 'ExFreePoolWithTag', 'memcmp', 'memcpy', 'memset', '__C_specific_handler'],
   ...['IoCreateDevice', 'IoDeleteDevice', 'IoCreateSymbolicLink', 'IoDeleteSymbolicLink'],
   ...['IoDriverObjectType', 'ObReferenceObjectByName', 'ObfDereferenceObject'],
-  ...['IoGetCurrentProcess', 'IoGetRequestorProcess', 'KeGetCurrentThread'],
+  ...['IoGetCurrentProcess', 'IoGetRequestorProcess'],
   ...['IoReleaseCancelSpinLock', 'IofCompleteRequest'],
   ...['KeAcquireSpinLockAtDpcLevel', 'KeAcquireSpinLockRaiseToDpc'],
   ...['KeReleaseSpinLock', 'KeReleaseSpinLockFromDpcLevel'],
