@@ -20,7 +20,10 @@ struct Run {
     std::map<std::u16string, uint32_t> ids;
 };
 
-Run RunTraffic(const sim::TrafficOptions& traffic, bool sections, uint32_t ringBytes = 1u << 22) {
+// All of it fits, however seldom the follower gets to run.
+constexpr uint32_t kRoomForAll = 1u << 24;
+
+Run RunTraffic(const sim::TrafficOptions& traffic, bool sections, uint32_t ringBytes = kRoomForAll) {
     sim::MachineOptions options;
     options.sections = sections;
     auto machine = sim::Machine::Boot(options);
