@@ -232,7 +232,7 @@ export const rules = [
     edits: [
       [
         '    NTSTATUS status = original(device, irp);\n    AfterDispatch(',
-        '    NTSTATUS status = original(device, irp);\n    (void)*const_cast<volatile BOOLEAN*>(&irp->Cancel);\n    AfterDispatch(',
+        '    NTSTATUS status = original(device, irp);\n    if (irp->StackCount == 0) return status;\n    AfterDispatch(',
       ],
     ],
     test: freedInItsRoutine,
