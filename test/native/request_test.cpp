@@ -63,6 +63,21 @@ Request TheOne(const Captured& captured, uint32_t code) {
     return requests[0];
 }
 
+// One request to a scripted driver, which succeeds, as the capture has it.
+Request SendOne(sim::Machine& machine, const ScriptedDriver& driver) {
+    CaptureSession session(machine);
+    REQUIRE(session.Start() == STATUS_SUCCESS);
+    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
+    sim::Status status;
+    auto handle = machine.Open(driver.path(), &status);
+    char buffer[] = "abc";
+    CHECK(handle->Control(kCode, buffer, 3, buffer, 3, nullptr) == STATUS_SUCCESS);
+    handle.reset();
+    REQUIRE(session.Stop() == STATUS_SUCCESS);
+    CHECK(session.Counters().reply.outstanding == 0);
+    return TheOne(session.Finish(), kCode);
+}
+
 }  // namespace
 
 TEST_CASE("a request that completes at once has its bytes both ways") {
@@ -252,16 +267,7 @@ TEST_CASE("completed on another thread before the dispatch routine has returned"
         std::thread([irp] { Complete(irp, STATUS_SUCCESS, 3); }).join();
         return STATUS_PENDING;
     };
-    CaptureSession session(*machine);
-    REQUIRE(session.Start() == STATUS_SUCCESS);
-    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
-    sim::Status status;
-    auto handle = machine->Open(driver.path(), &status);
-    char buffer[] = "abc";
-    CHECK(handle->Control(kCode, buffer, 3, buffer, 3, nullptr) == STATUS_SUCCESS);
-    handle.reset();
-    REQUIRE(session.Stop() == STATUS_SUCCESS);
-    const Request request = TheOne(session.Finish(), kCode);
+    const Request request = SendOne(*machine, driver);
     CHECK(request.end->information == 3);
     CHECK(request.output == BytesOf("abc"));
     CHECK(request.end->threadId != request.start->threadId);
@@ -291,17 +297,7 @@ TEST_CASE("completed by a DPC before the dispatch routine has returned") {
         KeWaitForSingleObject(&deferred.done, Executive, KernelMode, FALSE, nullptr);
         return STATUS_PENDING;
     };
-    CaptureSession session(*machine);
-    REQUIRE(session.Start() == STATUS_SUCCESS);
-    REQUIRE(session.AddDriver(driver.name()) == STATUS_SUCCESS);
-    sim::Status status;
-    auto handle = machine->Open(driver.path(), &status);
-    char buffer[] = "abc";
-    CHECK(handle->Control(kCode, buffer, 3, buffer, 3, nullptr) == STATUS_SUCCESS);
-    handle.reset();
-    REQUIRE(session.Stop() == STATUS_SUCCESS);
-    CHECK(session.Counters().reply.outstanding == 0);
-    const Request request = TheOne(session.Finish(), kCode);
+    const Request request = SendOne(*machine, driver);
     CHECK((request.end->flags & kRequestPended) != 0);
     CHECK(request.end->header.irql == DISPATCH_LEVEL);
     CHECK(request.output == BytesOf("abc"));
