@@ -3,9 +3,9 @@
 //
 // What stops the hot path is stepped over as TypeScript would do it: a full chunk gets a successor, another record is
 // skipped by its size; a malformed one ends the stream. Afterwards all that the memory says of itself must be true.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "../native/store_memory.h"
 #include "protocol/record.h"
@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (uint32_t function = 0; function < kFunctionCount; function++) memory.LearnFunction(data[3] % 4, function);
 
     std::vector<uint32_t> records((size - kSettings) / 4);
-    memcpy(records.data(), data + kSettings, records.size() * 4);
+    std::copy_n(data + kSettings, records.size() * 4, reinterpret_cast<uint8_t*>(records.data()));
     for (size_t at = 0; at < records.size();) {
         if (memory.Count().endRow == static_cast<double>(memory.Chunks() << kChunkShift)) memory.AddChunk(1000);
         const size_t next = Ingest(records, at, memory);
