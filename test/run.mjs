@@ -26,6 +26,8 @@ const missingForNative = () => [
 const configureNative = [
   ...['cmake', '-S', '.', '-B', 'build-tests', '--log-level=WARNING'],
   ...['-DDRIVERMON_TESTS=ON', '-DDRIVERMON_SANITIZE=address,undefined'],
+  // Not run there: they shall go on compiling.
+  '-DDRIVERMON_BENCH=ON',
 ]
 
 // Races show to ThreadSanitizer only, which AddressSanitizer does not stand beside.

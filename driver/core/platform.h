@@ -28,9 +28,32 @@ struct Platform {
 // The simulator says what it simulates before it loads us; null on a real kernel. Its `kernel` is kKernelSimulated.
 extern const Platform* platformOverride;
 
-constexpr Platform kNtPlatform = {kKernelNt, true, false, true, true, true, true, 1u << 16, 1u << 15, 10'000, 600'000};
-constexpr Platform kWinePlatform = {kKernelWine, false,    true,     false,  true,   false,
-                                    false,       1u << 14, 1u << 13, 10'000, 600'000};
+constexpr Platform kNtPlatform = {
+    .kernel = kKernelNt,
+    .raiseIrql = true,
+    .lockRings = false,
+    .wakeByDpc = true,
+    .readUser = true,
+    .knowsCurrent = true,
+    .askMode = true,
+    .requestCapacity = 1u << 16,
+    .requestQuota = 1u << 15,
+    .slotRestMs = 10'000,
+    .oldRequestMs = 600'000,
+};
+constexpr Platform kWinePlatform = {
+    .kernel = kKernelWine,
+    .raiseIrql = false,
+    .lockRings = true,
+    .wakeByDpc = false,
+    .readUser = true,
+    .knowsCurrent = false,
+    .askMode = false,
+    .requestCapacity = 1u << 14,
+    .requestQuota = 1u << 13,
+    .slotRestMs = 10'000,
+    .oldRequestMs = 600'000,
+};
 
 // PASSIVE_LEVEL.
 Platform DetectPlatform();

@@ -13,6 +13,18 @@ void SetProcessors(uint32_t count);
 // Binds the calling thread to one of them; nobody else may run there.
 void RunOn(uint32_t processor);
 
-constexpr Platform kBarePlatform = {kKernelSimulated, true, false, true, true, 1u << 10, 1u << 10, 0};
+constexpr Platform kBarePlatform = {
+    .kernel = kKernelSimulated,
+    .raiseIrql = true,
+    .lockRings = false,
+    .wakeByDpc = true,
+    .readUser = true,
+    .knowsCurrent = true,
+    .askMode = true,
+    .requestCapacity = 1u << 10,
+    .requestQuota = 1u << 10,
+    .slotRestMs = 0,
+    .oldRequestMs = 0,
+};
 
 }  // namespace drivermon::bench
