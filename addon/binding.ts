@@ -79,6 +79,7 @@ export interface NativeStore {
       bits: Uint32Array,
       combine: 0 | 1 | 2,
     ): void
+    count(bits: Uint32Array, counts: Uint16Array, first: number, end: number): void
     sort(keys: Uint32Array, rows: Uint16Array): void
   }
   ingest(

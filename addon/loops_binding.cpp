@@ -11,6 +11,8 @@ namespace drivermon {
 namespace {
 
 constexpr size_t kWordRows = 32;
+// Words whose bits a 16-bit count can hold.
+constexpr size_t kMostCounted = UINT16_MAX / kWordRows;
 
 // A typed array, as long as the call lasts. Plain Node-API: a filter asks a thousand times.
 struct Column {
@@ -92,6 +94,28 @@ napi_value ScanRowsOf(napi_env env, napi_callback_info info) {
     return nullptr;
 }
 
+// (bits, counts, first, end)
+napi_value Count(napi_env env, napi_callback_info info) {
+    size_t argc = 4;
+    napi_value argv[4];
+    if (napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr) != napi_ok) return nullptr;
+    const Column bits = ColumnOf(env, argv[0]);
+    const Column counts = ColumnOf(env, argv[1]);
+    uint32_t first = 0;
+    uint32_t end = 0;
+    const bool valid = bits.type == napi_uint32_array && counts.type == napi_uint16_array && counts.length > 0 &&
+                       bits.length % counts.length == 0 && bits.length / counts.length <= kMostCounted &&
+                       napi_get_value_uint32(env, argv[2], &first) == napi_ok &&
+                       napi_get_value_uint32(env, argv[3], &end) == napi_ok && first <= end && end <= counts.length;
+    if (!valid) {
+        napi_throw_type_error(env, nullptr, "count takes a Uint32Array of bits, a Uint16Array that divides it, and counts of it");
+        return nullptr;
+    }
+    const size_t wordsEach = bits.length / counts.length;
+    CountBits(bits.At<uint32_t>(first * wordsEach), wordsEach, counts.At<uint16_t>(first), end - first);
+    return nullptr;
+}
+
 napi_value Sort(napi_env env, napi_callback_info info) {
     size_t argc = 2;
     napi_value argv[2];
@@ -120,6 +144,7 @@ napi_value FunctionOf(napi_env env, const char* name, napi_callback callback) {
 Napi::Object DefineLoops(Napi::Env env) {
     Napi::Object loops = Napi::Object::New(env);
     loops.Set("scan", FunctionOf(env, "scan", ScanRowsOf));
+    loops.Set("count", FunctionOf(env, "count", Count));
     loops.Set("sort", FunctionOf(env, "sort", Sort));
     return loops;
 }

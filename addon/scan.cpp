@@ -1,4 +1,4 @@
-// scan.cpp: the loop for any processor.
+// scan.cpp: the loops for any processor.
 #include "scan.h"
 
 namespace drivermon {
@@ -29,7 +29,22 @@ bool Passes(const Scan& scan, size_t row) {
     return false;
 }
 
+// By halves, as no processor needs to be asked for it; compilers do eight words at a time.
+uint32_t BitsIn(uint32_t word) {
+    word -= (word >> 1) & 0x55555555u;
+    word = (word & 0x33333333u) + ((word >> 2) & 0x33333333u);
+    return (((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u) >> 24;
+}
+
 }  // namespace
+
+void CountBits(const uint32_t* bits, size_t wordsEach, uint16_t* counts, size_t countCount) {
+    for (size_t at = 0; at < countCount; at++) {
+        uint32_t count = 0;
+        for (size_t i = 0; i < wordsEach; i++) count += BitsIn(bits[at * wordsEach + i]);
+        counts[at] = static_cast<uint16_t>(count);
+    }
+}
 
 void PortableScan(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine) {
     for (size_t first = 0; first < rows; first += kWordRows) {

@@ -1,4 +1,4 @@
-// scan.h: the innermost loop of filtering, natively: columns go in, a bit per row comes out.
+// scan.h: the innermost loops of filtering, natively: columns go in, a bit per row comes out, and how many are set.
 //
 // What src/model/loops.ts does in TypeScript, with the same results. Pure: no Node-API, no allocation, no state; so it
 // runs under sanitizers, too. There are several of it, of which the best that this processor can run is taken.
@@ -32,6 +32,9 @@ constexpr size_t kMostScans = 8;
 using ScanRows = void (*)(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine);
 
 void PortableScan(const Scan* scans, size_t scanCount, size_t rows, uint32_t* bits, Combine combine);
+
+// How many bits are set: of each `wordsEach` words of bits, into a count of its own.
+void CountBits(const uint32_t* bits, size_t wordsEach, uint16_t* counts, size_t countCount);
 
 // Null where the processor (or the compiler) has no AVX2.
 ScanRows Avx2Scan();

@@ -1,4 +1,4 @@
-// loops.ts: the innermost loops of filters (columns go in, a bit per row comes out) and of orders.
+// loops.ts: the innermost loops of filters (columns go in, a bit per row comes out, and how many are set) and of orders.
 //
 // An interface, because native code does the same many times faster over the same memory; here it is in TypeScript,
 // for wherever there is no native code, and as the truth that tests compare the native one with.
@@ -30,6 +30,11 @@ export interface Loops {
     bits: Uint32Array,
     combine: Combine,
   ): void
+  /**
+   * How many bits are set: `counts[i]` is that of the `i`th part of `bits`, all parts being of one length. Counts
+   * `first .. end` are made anew.
+   */
+  count(bits: Uint32Array, counts: Uint16Array, first: number, end: number): void
   /** Sorts keys, and what belongs to each, in place; equal ones stay as they were. At most 32,768 of them. */
   sort(keys: Uint32Array, rows: Uint16Array): void
 }
@@ -50,6 +55,15 @@ export const portableLoops: Loops = {
       let word = combine === Combine.And ? bits[at] & all : all
       for (let i = 0; i < columns.length && word !== 0; i++) word = narrowed(word, columns[i], wanted[i], row)
       store(bits, at, word, combine)
+    }
+  },
+
+  count(bits, counts, first, end) {
+    const each = bits.length / counts.length
+    for (let i = first; i < end; i++) {
+      let sum = 0
+      for (let at = i * each; at < (i + 1) * each; at++) sum += ones(bits[at])
+      counts[i] = sum
     }
   },
 
@@ -102,6 +116,13 @@ function narrowed(word: number, cells: Cells, wanted: Wanted, row: number): numb
     }
   }
   return passing
+}
+
+/** How many bits are set. */
+export function ones(word: number): number {
+  let sum = word - ((word >>> 1) & 0x55555555)
+  sum = (sum & 0x33333333) + ((sum >>> 2) & 0x33333333)
+  return Math.imul((sum + (sum >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
 export function store(bits: Uint32Array, at: number, word: number, combine: Combine): void {

@@ -1,6 +1,7 @@
 // passed.ts: which rows of a chunk a filter let through, as of a stamp: a bit per row, and counts to find rows by.
 
 import { BLOCK_ROWS, BLOCK_SHIFT, CHUNK_ROWS, type Chunk } from './chunk.ts'
+import { type Loops, ones } from './loops.ts'
 
 const BLOCKS = CHUNK_ROWS / BLOCK_ROWS
 const BLOCK_WORDS = BLOCK_ROWS / 32
@@ -11,11 +12,18 @@ export const PASSED_BYTES = CHUNK_ROWS / 8 + (2 + 8) * BLOCKS
 export class Passed {
   /** Changes up to this stamp are in; so they are of each block up to its own, if only some could be looked at. */
   seen = 0
-  readonly seenBlocks = new Float64Array(BLOCKS)
+  readonly seenBlocks: Float64Array
   count = 0
-  readonly bits = new Uint32Array(CHUNK_ROWS / 32)
-  readonly #perBlock = new Uint16Array(BLOCKS)
-  constructor(readonly chunk: Chunk) {}
+  readonly bits: Uint32Array
+  readonly #perBlock: Uint16Array
+
+  constructor(readonly chunk: Chunk) {
+    // One piece of memory for the three: to ask for it costs more than to fill it.
+    const memory = new ArrayBuffer(PASSED_BYTES)
+    this.seenBlocks = new Float64Array(memory, 0, BLOCKS)
+    this.bits = new Uint32Array(memory, 8 * BLOCKS, CHUNK_ROWS / 32)
+    this.#perBlock = new Uint16Array(memory, 8 * BLOCKS + CHUNK_ROWS / 8, BLOCKS)
+  }
 
   /** Number of the chunk's first row. */
   get first(): number {
@@ -23,14 +31,10 @@ export class Passed {
   }
 
   /** Counts rows anew after their bits were set; `first` is the first of a block. */
-  recount(first: number, rows: number): void {
-    const end = Math.ceil((first + rows) / BLOCK_ROWS)
-    for (let block = first >> BLOCK_SHIFT; block < end; block++) {
-      let passing = 0
-      for (let at = block * BLOCK_WORDS; at < (block + 1) * BLOCK_WORDS; at++) passing += ones(this.bits[at])
-      this.count += passing - this.#perBlock[block]
-      this.#perBlock[block] = passing
-    }
+  recount(first: number, rows: number, loops: Loops): void {
+    loops.count(this.bits, this.#perBlock, first >> BLOCK_SHIFT, Math.ceil((first + rows) / BLOCK_ROWS))
+    this.count = 0
+    for (const passing of this.#perBlock) this.count += passing
   }
 
   has(row: number): boolean {
@@ -74,12 +78,6 @@ export class Passed {
     }
     return to
   }
-}
-
-function ones(word: number): number {
-  let sum = word - ((word >>> 1) & 0x55555555)
-  sum = (sum & 0x33333333) + ((sum >>> 2) & 0x33333333)
-  return Math.imul((sum + (sum >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
 /** Place of the lowest bit that is set. */

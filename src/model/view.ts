@@ -157,7 +157,7 @@ export class View {
       const first = from * BLOCK_ROWS
       const count = Math.min(block * BLOCK_ROWS, rows) - first
       evaluate(this.#filter, verdict, first, count, passed.bits)
-      passed.recount(first, count)
+      passed.recount(first, count, this.capture.loops)
     }
     passed.seen = chunk.lastChange
     this.#order?.set(place, chunk, this.#rows.subarray(0, passed.rows(this.#rows)))

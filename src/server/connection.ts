@@ -28,7 +28,7 @@ const TICK_EVERY = 2
 /** Rows of which none stays are unreadable however soon they come: they come this often. */
 const REPLACED_INTERVAL_MS = 250
 /** How long a view may keep the thread from taking in records. */
-const TURN_MS = 4
+const TURN_MS = 2
 /** How long the rows before stay while a new filter, or order, has not got to what is asked for. */
 const HOLD_MS = 300
 const HOLD_SORTED_MS = 2000

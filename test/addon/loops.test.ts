@@ -118,6 +118,38 @@ test('nothing outside of the arrays is touched: what does not fit is refused', (
     expect(action).toThrow(TypeError)
 })
 
+test('bits are counted part by part', () => {
+  const parts = fc.record({ each: fc.integer({ min: 1, max: 40 }), parts: fc.integer({ min: 1, max: 6 }) })
+  fc.assert(
+    fc.property(parts, held, fc.nat(6), fc.nat(6), ({ each, parts }, words, one, other) => {
+      const bits = Uint32Array.from({ length: each * parts }, (_, i) => words[(i * 7) % words.length])
+      const [first, end] = [Math.min(one, other, parts), Math.min(Math.max(one, other), parts)]
+      const expected = Uint16Array.from({ length: parts }, (_, i) => {
+        if (i < first || i >= end) return 7
+        const printed = Array.from(bits.subarray(i * each, (i + 1) * each), (each) => each.toString(2))
+        return printed.join('').replaceAll('0', '').length
+      })
+      for (const { count } of [loops, portableLoops]) {
+        const counts = new Uint16Array(parts).fill(7)
+        count(bits, counts, first, end)
+        expect(counts).toEqual(expected)
+      }
+    }),
+  )
+  const bits = new Uint32Array(8)
+  for (const action of [
+    () => loops.count(bits, new Uint16Array(3), 0, 1),
+    () => loops.count(bits, new Uint16Array(0), 0, 0),
+    () => loops.count(bits, new Uint16Array(4), 0, 5),
+    () => loops.count(bits, new Uint16Array(4), 3, 2),
+    () => loops.count(bits, new Uint32Array(4) as never, 0, 1),
+    () => loops.count(new Float64Array(8) as never, new Uint16Array(4), 0, 1),
+    () => loops.count(new Uint32Array(2048), new Uint16Array(1), 0, 1),
+    () => (loops.count as () => void)(),
+  ])
+    expect(action).toThrow(TypeError)
+})
+
 test('keys in order, with their rows; equal ones as they were', () => {
   const key = fc.oneof(fc.nat(3), fc.nat(3000), fc.constantFrom(0xffffffff, 0x80000000, 0x7ff), word)
   fc.assert(

@@ -26,7 +26,7 @@ const PAGE = 100
 
 const MOST_ROWS_OF_OTHERS = 10_000_000
 /** As the server gives a view at a time. */
-const TURN_MS = 4
+const TURN_MS = 2
 
 export async function benchQuery(quick: boolean, rows = quick ? 1_000_000 : 10_000_000): Promise<Figure[]> {
   const traffic = makeTraffic(Math.min(rows / 40, 250_000), 0)
@@ -68,6 +68,7 @@ let loops: Loops = store.loops
 function filled(traffic: Traffic, rows: number): Capture {
   const switched: Loops = {
     scan: (...asked) => loops.scan(...asked),
+    count: (...asked) => loops.count(...asked),
     sort: (...asked) => loops.sort(...asked),
   }
   const capture = newCapture(rows * 200, { ingest: store.ingest, loops: switched })
@@ -326,10 +327,11 @@ async function sort(
       name: 'DuckDB, into a table',
       run: async () => {
         const begin = performance.now()
-        await there.run(
-          'CREATE OR REPLACE TEMP TABLE sorted AS SELECT row FROM requests ORDER BY latency, row',
-        )
-        return performance.now() - begin
+        await there.run('CREATE TEMP TABLE sorted AS SELECT row FROM requests ORDER BY latency, row')
+        const elapsed = performance.now() - begin
+        // On its own time, not on that of whose turn is next.
+        await there.run('DROP TABLE sorted')
+        return elapsed
       },
     })),
   ])
