@@ -26,7 +26,11 @@ export function addDriversCommand(program: Command, io: Io): void {
 
 async function listDrivers(options: Options, io: Io): Promise<void> {
   const kind = sourceKind(options, io)
-  const session = new Session(io.openSource(kind), { version: io.version, traffic: null })
+  const session = new Session(io.openSource(kind), {
+    version: io.version,
+    native: undefined, // Nothing is captured.
+    traffic: null,
+  })
   try {
     const drivers = session
       .drivers()

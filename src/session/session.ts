@@ -49,7 +49,8 @@ export interface SessionOptions {
   budgetBytes?: number
   ringBytes?: number
   settings?: CaptureSettings
-  native?: NativeStore | undefined
+  /** Not left to a default: without it a busy driver is too much for us, and nobody would see why. */
+  native: NativeStore | undefined
   /** The simulator's callers; null on a device. */
   traffic: SimOptions | null
 }

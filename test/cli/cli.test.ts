@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
+import { portableLoops } from '../../src/model/loops.ts'
 import { KernelKind } from '../../src/protocol/layout.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
 import { type FakeWorld, fakeWorld } from './fake-io.ts'
@@ -604,6 +605,47 @@ describe('drivermon show', () => {
       }
     },
   )
+})
+
+// It is many times faster, so a command without it works, and loses what it should not.
+describe('the native store', () => {
+  let asked: number
+  const nativeStore = () => ({
+    loops: portableLoops,
+    ingest: (_: Uint32Array, at: number) => {
+      asked++
+      return at
+    },
+  })
+  const home = () => {
+    mkdirSync(join(folder, 'app'))
+    writeFileSync(join(folder, 'app', 'index.html'), '')
+    return folder
+  }
+  beforeEach(async () => {
+    await recorded()
+    asked = 0
+  })
+
+  it.each([
+    ['show', () => ['show', file]],
+    ['stats', () => ['stats', file]],
+    ['record', () => ['record', '--driver', 'AFD', '--out', file, '--force', '--count', '400']],
+  ])('takes in the records of %s', async (_, args) => {
+    expect(await fakeWorld({ nativeStore }).run(...args())).toBe(0)
+    expect(asked).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['a live capture', () => []],
+    ['a file', () => [file]],
+  ])('takes in the records of %s in the window', async (_, args) => {
+    const world = fakeWorld({ nativeStore, home: home() })
+    const running = world.run(...args())
+    while (asked === 0) await turn()
+    world.interrupt()
+    expect(await running).toBe(0)
+  })
 })
 
 describe('drivermon stats', () => {

@@ -41,7 +41,7 @@ let faults: unknown[]
 
 beforeEach(async () => {
   source = new FakeSource()
-  session = new Session(source, { version: 'test', traffic: null })
+  session = new Session(source, { version: 'test', native: undefined, traffic: null })
   faults = []
   const report = (fault: unknown) => faults.push(fault)
   server = await startAppServer({ subject: session, assets: ASSETS, version: 'test', port: 0, report })

@@ -17,7 +17,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
   path = join(folder, 'x.pcapng')
   const source = new FakeSource()
-  session = new Session(source, { version: 'test', traffic: null })
+  session = new Session(source, { version: 'test', native: undefined, traffic: null })
   session.addDriver('AFD')
   await session.record(path)
   session.start()

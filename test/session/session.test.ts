@@ -31,6 +31,7 @@ function open(options: Partial<SessionOptions> = {}, fake: FakeOptions = {}) {
   const source = new FakeSource(fake)
   const session = new Session(source, {
     version: 'test',
+    native: undefined,
     traffic: { seed: 7, rate: 0, count: 1000 },
     ...options,
   })
@@ -200,7 +201,9 @@ describe('Session', () => {
 
   it('refuses a driver of another version, and says which side is older', () => {
     const source = new FakeSource({ abiVersion: 99 })
-    expect(() => new Session(source, { version: 'test', traffic: null })).toThrow(/this program is older/)
+    expect(() => new Session(source, { version: 'test', native: undefined, traffic: null })).toThrow(
+      /this program is older/,
+    )
     expect(source.closed).toBe(true)
   })
 
