@@ -49,7 +49,7 @@ import { RowStrings } from './dictionary.ts'
 import { compileFilter } from './filter/compile.ts'
 import { evaluate } from './filter/filter.ts'
 import { type Loops, portableLoops } from './loops.ts'
-import { type Account, Memory } from './memory.ts'
+import { type Account, Memory, Spares } from './memory.ts'
 import type { NativeStore } from './native-store.ts'
 import { PairingTable } from './pairing.ts'
 import { ProcessNames } from './processes.ts'
@@ -155,7 +155,7 @@ export class Capture {
   readonly losses: Losses = noLosses()
   readonly drivers = new Map<DriverId, string>()
   readonly processes: ProcessNames
-  readonly #account: Account = { bytes: 0, makeRoom: () => this.#makeRoom() }
+  readonly #account: Account = { bytes: 0, spares: new Spares(), makeRoom: () => this.#makeRoom() }
   /** CapturePart. */
   readonly memory = new Memory(this.#account)
   readonly #details = new RowStrings(this.memory)
@@ -166,7 +166,7 @@ export class Capture {
   /** The first row after the last `clear`, and its position. */
   #cleared = { row: 0, position: 0 }
   #ended = false
-  /** Walks through `requests` that are under way: their rows, and the names of those, may have left. */
+  /** Walks through `requests` that are under way: they hold on to rows that have left, and to the names of those. */
   #readers = 0
   readonly loops: Loops
 
@@ -537,7 +537,7 @@ export class Capture {
     const oldest = this.chunks.shift()
     if (!oldest) return
     this.#chunkParts.shift()
-    oldest.memory.leave()
+    oldest.leave(this.#readers === 0)
     this.#counts[Count.inFlight] -= oldest.inFlight
     if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
     this.#forgetNames()
@@ -564,7 +564,7 @@ export class Capture {
   clear(): void {
     this.#counts[Count.stamp]++
     for (const chunk of this.chunks) {
-      chunk.memory.leave()
+      chunk.leave(this.#readers === 0)
       if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(chunk)
     }
     this.chunks.length = 0

@@ -242,6 +242,14 @@ export class Chunk {
     this.state[ChunkState.closed] = 1
   }
 
+  /** Has no place in the capture any more. `isFree`: nobody looks at its rows, so that its memory can serve again. */
+  leave(isFree: boolean): void {
+    this.memory.leave()
+    if (!isFree) return
+    for (const each of [this.memory.parts[ChunkPart.columns], ...this.#segments])
+      this.memory.account.spares.give(each)
+  }
+
   get lastChange(): number {
     return this.state[ChunkState.lastChange]
   }

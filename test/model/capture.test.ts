@@ -363,10 +363,53 @@ describe('memory', () => {
       if (ids.length !== 10) continue
       capture.budgetBytes = 0
       expect(capture.rowCount).toBe(7)
+      // What comes now needs memory, but not that of the rows to be exported.
       capture.ingest(startsAt(numbers(900_000, 2 * CHUNK_ROWS)))
     }
     const before = numbers(0, 2 * CHUNK_ROWS + 7).filter((id) => id !== 5)
     expect(ids.slice(0, before.length)).toEqual(before)
+  })
+
+  test('that served rows before is used anew, and shows nothing of them', () => {
+    const [used, fresh] = [emptyCapture(), emptyCapture()]
+    used.budgetBytes = 0
+    const ids = numbers(0, 3 * CHUNK_ROWS)
+    const payload = new Uint8Array(24).fill(7)
+    used.ingest(startsAt(ids, { payload, inputLength: 70_000, offset: 1n, continues: 9 }))
+    used.ingest(endsAt(ids, 1000, { payload, information: 70_000n }))
+    used.clear()
+    const allocated = vi.fn()
+    const Real = SharedArrayBuffer
+    vi.stubGlobal(
+      'SharedArrayBuffer',
+      class {
+        constructor(bytes: number) {
+          allocated(bytes)
+          // biome-ignore lint/correctness/noConstructorReturn: a real one
+          return new Real(bytes)
+        }
+      },
+    )
+    const next = numbers(900_000, CHUNK_ROWS)
+    const few = next.slice(0, 9)
+    // Starts alone, ends alone, and some of both; with payload and without.
+    const records = concat([
+      startsAt(few, { payload: payload.fill(8) }),
+      endsAt(next.slice(5, 20), 1000),
+      startsAt(next.slice(20)),
+    ])
+    try {
+      used.ingest(records)
+      expect(allocated).not.toHaveBeenCalledWith(used.chunks[0].state.buffer.byteLength)
+    } finally {
+      vi.unstubAllGlobals()
+    }
+    fresh.ingest(records)
+    expect(used.rowCount).toBe(CHUNK_ROWS)
+    for (let at = 0; at < CHUNK_ROWS; at += at < 30 ? 1 : 7) {
+      const expected = fresh.detail(row(at))
+      expect(used.detail(row(used.firstRow + at))).toEqual({ ...expected, row: used.firstRow + at })
+    }
   })
 
   test('what views take is counted while they are open', () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Caller, Chunk } from '../../src/model/chunk.ts'
 import { fieldNamed } from '../../src/model/fields.ts'
+import { Spares } from '../../src/model/memory.ts'
 import { Order } from '../../src/model/order.ts'
 import { RankedValues } from '../../src/model/ranked-values.ts'
 import { emptyCapture } from '../support/captures.ts'
@@ -48,6 +49,7 @@ test.each(['latency', 'pid'] as const)('by %s: any window, those near it, and wh
         while (chunks.length <= each.place) {
           const chunk = new Chunk(chunks.length << 15, chunks.length << 15, 0, {
             bytes: 0,
+            spares: new Spares(),
             makeRoom: () => false,
           })
           write(chunk, { ...each, seed: chunks.length })

@@ -173,8 +173,8 @@ export function startsAt(ids: readonly number[], fields: Omit<StartFields, 'id'>
 }
 
 /** Ends of `startsAt`, some ticks later. */
-export function endsAt(ids: readonly number[], latency = 1): Uint8Array {
-  return copies(end({ id: 0 }), ids, (view, at, id) => {
+export function endsAt(ids: readonly number[], latency = 1, fields: Omit<EndFields, 'id'> = {}): Uint8Array {
+  return copies(end({ ...fields, id: 0 }), ids, (view, at, id) => {
     setWide(view, at + RecordHeader.timestamp, id + latency)
     setWide(view, at + RequestEnd.arrivalTimestamp, id)
   })
