@@ -68,7 +68,7 @@ export interface NativeSource {
   close(): void
 }
 
-/** What native code does for the store. src/model/native-store.ts has the contract. */
+/** What native code does for the store and its capture files. src/session/native-code.ts has the contract. */
 export interface NativeStore {
   readonly loops: {
     scan(
@@ -82,6 +82,13 @@ export interface NativeStore {
     count(bits: Uint32Array, counts: Uint16Array, first: number, end: number): void
     sort(keys: Uint32Array, rows: Uint16Array): void
   }
+  writePackets(
+    records: Uint32Array,
+    at: number,
+    out: Uint32Array,
+    state: Float64Array,
+    interfaces: Float64Array,
+  ): number
   ingest(
     records: Uint32Array,
     at: number,

@@ -1,24 +1,38 @@
-// store_binding.cpp: what native code does for the store, as JavaScript functions. The parts are looked up in the arrays that JavaScript passes, each
-// when it is first needed; the arrays keep them alive until the call returns, and nothing of them outlives it.
+// store_binding.cpp: what native code does for the store and its capture files, as JavaScript functions. The parts are
+// looked up in the arrays that JavaScript passes, each when it is first needed; the arrays keep them alive until the call
+// returns, and nothing of them outlives it.
 #include "store_binding.h"
 
 #include "ingest.h"
 #include "loops_binding.h"
+#include "packets.h"
 
 namespace drivermon {
 namespace {
 
 using store::Words;
 
-// Empty if it is no Uint32Array. Plain Node-API: some ten look-ups per batch are felt.
-Words WordsOf(napi_env env, napi_value value) {
+// Empty if it is no such array. Plain Node-API: some ten look-ups per batch are felt.
+template <typename Element>
+std::span<Element> ArrayOf(napi_env env, napi_value value, napi_typedarray_type wanted) {
     bool isTypedArray = false;
     if (napi_is_typedarray(env, value, &isTypedArray) != napi_ok || !isTypedArray) return {};
     napi_typedarray_type type;
     size_t length;
     void* data;
     if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return {};
-    return type == napi_uint32_array ? Words(static_cast<uint32_t*>(data), length) : Words();
+    return type == wanted ? std::span<Element>(static_cast<Element*>(data), length) : std::span<Element>();
+}
+
+Words WordsOf(napi_env env, napi_value value) {
+    return ArrayOf<uint32_t>(env, value, napi_uint32_array);
+}
+
+// Doubles as what they stand for.
+template <typename Each>
+std::span<Each> DoublesOf(napi_env env, napi_value value) {
+    const std::span<double> doubles = ArrayOf<double>(env, value, napi_float64_array);
+    return {reinterpret_cast<Each*>(doubles.data()), doubles.size_bytes() / sizeof(Each)};
 }
 
 class JavaScriptParts : public store::Parts {
@@ -60,12 +74,27 @@ Napi::Value Ingest(const Napi::CallbackInfo& info) {
     return Napi::Number::New(env, static_cast<double>(next));
 }
 
+// writePackets(records, at, out, state, interfaces)
+Napi::Value WritePacketsOf(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const Words records = WordsOf(env, info[0]);
+    const Words out = WordsOf(env, info[2]);
+    const std::span<PacketState> state = DoublesOf<PacketState>(env, info[3]);
+    const std::span<PacketInterface> interfaces = DoublesOf<PacketInterface>(env, info[4]);
+    if (!info[1].IsNumber() || state.size() != 1) {
+        throw Napi::TypeError::New(env, "writePackets takes two Uint32Arrays and a number among them, and two Float64Arrays");
+    }
+    const size_t next = WritePackets(records, info[1].As<Napi::Number>().Uint32Value(), out, state[0], interfaces);
+    return Napi::Number::New(env, static_cast<double>(next));
+}
+
 }  // namespace
 
 Napi::Object DefineStore(Napi::Env env) {
     Napi::Object store = Napi::Object::New(env);
     store.Set("ingest", Napi::Function::New<Ingest>(env, "ingest"));
     store.Set("loops", DefineLoops(env));
+    store.Set("writePackets", Napi::Function::New<WritePacketsOf>(env, "writePackets"));
     return store;
 }
 

@@ -114,7 +114,7 @@ function openLive(options: Options, io: Io): Opened {
 async function openFiles(files: string[], options: Options, io: Io): Promise<Opened> {
   const { subject, warnings } = await openFileSubject(files, {
     budgetBytes: options.memory,
-    native: io.nativeStore(),
+    native: io.nativeCode(),
   })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   return { subject, close: async () => {}, abort: () => {} }

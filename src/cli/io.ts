@@ -1,7 +1,8 @@
 // io.ts: what a command may touch of the world, so that tests can hand it another one.
 
 import { writeSync } from 'node:fs'
-import type { NativeSource, NativeStore } from '../../addon/binding.ts'
+import type { NativeSource } from '../../addon/binding.ts'
+import type { NativeCode } from '../session/native-code.ts'
 
 export type SourceKind = 'device' | 'sim'
 
@@ -26,7 +27,7 @@ export interface Io {
   onFault(handler: (error: unknown) => void): () => void
   openSource(kind: SourceKind): NativeSource
   /** None where the addon is missing: a capture file can be read without. */
-  nativeStore(): NativeStore | undefined
+  nativeCode(): NativeCode | undefined
   /** Whether that works is not our business: the URL has been printed. */
   openBrowser(url: string): void
 }

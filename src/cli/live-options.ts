@@ -33,7 +33,7 @@ export function addLiveOptions(command: Command, memory: Option): Command {
 export function openSession(kind: SourceKind, options: LiveOptions, count: number, io: Io): Session {
   return new Session(io.openSource(kind), {
     version: io.version,
-    native: io.nativeStore(),
+    native: io.nativeCode(),
     budgetBytes: options.memory,
     settings: captureSettings(options),
     ...(options.ring === undefined ? {} : { ringBytes: options.ring }),

@@ -34,7 +34,7 @@ const io: Io = {
     const binding = loadBinding()
     return kind === 'sim' ? binding.openSim() : binding.openDevice()
   },
-  nativeStore() {
+  nativeCode() {
     try {
       return loadBinding().store
     } catch {

@@ -72,7 +72,7 @@ async function show(files: string[], options: Options, io: Io): Promise<void> {
   const lister = new Lister(options, io)
   const { capture, warnings } = await loadCaptureFiles(files, {
     budgetBytes,
-    native: io.nativeStore(),
+    native: io.nativeCode(),
     onProgress: (capture) => capture.storeBytes < budgetBytes / 2 || lister.printOldest(capture),
   })
   lister.print(capture, capture.endRow)

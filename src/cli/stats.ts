@@ -43,7 +43,7 @@ const COLUMNS: Column[] = [
 async function stats(files: string[], options: Options, io: Io): Promise<void> {
   const { capture, info, warnings } = await loadCaptureFiles(files, {
     budgetBytes: BUDGET_BYTES,
-    native: io.nativeStore(),
+    native: io.nativeCode(),
   })
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
   const nanoseconds = (ticks: number) => (ticks * 1e9) / info.ticksPerSecond

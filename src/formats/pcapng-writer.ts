@@ -20,6 +20,15 @@ import {
 } from '../protocol/records.ts'
 import type { CaptureInfo } from './capture-info.ts'
 import {
+  PACKET_DRIVERS,
+  PacketInterface,
+  PacketState,
+  type WritePackets,
+  writePacket,
+  writePackets,
+  writeStamp,
+} from './packets.ts'
+import {
   Block,
   BYTE_ORDER_MAGIC,
   encodeInfo,
@@ -29,7 +38,6 @@ import {
   Option,
   PACKET_OVERHEAD,
   TAG_BYTES,
-  TAG_WORDS,
   TIMESTAMP_RESOLUTION,
 } from './pcapng-blocks.ts'
 
@@ -59,53 +67,53 @@ export const NO_LIMIT: FileLimit = { bytes: Number.POSITIVE_INFINITY, ticks: Num
 
 export class PcapngWriter {
   readonly #sink: BlockSink
+  readonly #writePackets: WritePackets
   #bytes = new Uint8Array(0)
   #words = new Uint32Array(0)
-  /** Words in use. */
-  #used = 0
   #info: CaptureInfo
   /** What each file says before its first request: the last record of each driver and of each living process. */
   readonly #drivers = new Map<number, Uint32Array>()
   readonly #processes = new Map<number, Uint32Array>()
-  /** 100 ns since 1970 at the anchor, in two halves: a double cannot hold it. */
-  readonly #anchorHigh: number
-  readonly #anchorLow: number
-  /** Ticks in 100 ns. */
-  readonly #ticksPerUnit: number
-  #lastTicks: number
-  #records = 0
+  /** PacketState. */
+  readonly #state = new Float64Array(PacketState.width)
 
   // Of the file being written.
-  #fileBytes = 0
   /** NaN as long as there is no record. */
   #firstTicks = Number.NaN
-  /** Number of each driver's interface. */
+  /** Number of each driver's interface; and, of those that have such small ids, PacketInterface. */
   readonly #interfaces = new Map<number, number>()
+  readonly #packets = new Float64Array(PACKET_DRIVERS * PacketInterface.width)
+  /** By the interface's number: records of those that are not in `#packets`. */
   #received: number[] = []
   #losses = noLosses()
 
-  constructor(info: CaptureInfo, sink: BlockSink) {
+  /** `native` does what writePackets does. */
+  constructor(info: CaptureInfo, sink: BlockSink, native: WritePackets | undefined) {
     this.#info = info
     this.#sink = sink
+    this.#writePackets = native ?? writePackets
     const ms = Math.floor(info.anchorUtcMs)
     const units = BigInt(ms) * 10_000n + BigInt(Math.round((info.anchorUtcMs - ms) * 10_000))
-    this.#anchorHigh = Number(units >> 32n)
-    this.#anchorLow = Number(units & 0xffffffffn)
-    this.#ticksPerUnit = info.ticksPerSecond / 1e7
-    this.#lastTicks = info.anchorTicks
+    const state = this.#state
+    state[PacketState.anchorTicks] = info.anchorTicks
+    state[PacketState.ticksPerUnit] = info.ticksPerSecond / 1e7
+    state[PacketState.anchorHigh] = Number(units >> 32n)
+    state[PacketState.anchorLow] = Number(units & 0xffffffffn)
+    state[PacketState.lastTicks] = info.anchorTicks
   }
 
   /** Records taken in by `write`, over all files; those that a later file says again are not among them. */
   get records(): number {
-    return this.#records
+    return this.#state[PacketState.records]
   }
 
   /** Begins a file; `series` as in CaptureInfo. */
   begin(series = 0): void {
     this.#info = { ...this.#info, series }
-    this.#fileBytes = 0
+    this.#state[PacketState.fileBytes] = 0
     this.#firstTicks = Number.NaN
     this.#interfaces.clear()
+    this.#packets.fill(0)
     this.#received = []
     this.#losses = noLosses()
     const { os, application, recordedOnly } = this.#info
@@ -122,9 +130,10 @@ export class PcapngWriter {
     )
     this.#addInterface('DriverMon', 'Losses and processes')
     for (const record of [...this.#drivers.values(), ...this.#processes.values()]) {
-      record[STAMP] = this.#lastTicks % TWO_32
-      record[STAMP + 1] = Math.floor(this.#lastTicks / TWO_32)
-      this.#packet(this.#interfaceOf(record, 0), record, 0, record.length, this.#lastTicks)
+      const ticks = this.#state[PacketState.lastTicks]
+      record[STAMP] = ticks % TWO_32
+      record[STAMP + 1] = Math.floor(ticks / TWO_32)
+      this.#packet(record, 0, record.length, ticks)
     }
   }
 
@@ -138,24 +147,38 @@ export class PcapngWriter {
     // All of it first: an interface that was promised in a batch that then fails would be missing from the file.
     for (let at = from >> 2; at < words.length; ) at += checkRecord(words, at, words.length)
     for (let at = from >> 2; at < words.length; ) {
+      this.#setLimit(limit)
+      at = this.#writePackets(words, at, this.#words, this.#state, this.#packets)
+      if (at >= words.length) break
       const length = words[at] >>> 2
       const ticks = recordTimestamp(words, at)
       if (this.#isFull(words, at, length, ticks, limit)) return at << 2
       const type = words[at + 1] & 0xff
       if (type !== RecordType.RequestStart && type !== RecordType.RequestEnd) this.#learn(words, at, type)
-      this.#lastTicks = ticks
-      this.#packet(this.#interfaceOf(words, at), words, at, length, ticks)
-      this.#records++
+      this.#packet(words, at, length, ticks)
+      this.#state[PacketState.records]++
       if (Number.isNaN(this.#firstTicks)) this.#firstTicks = ticks
       at += length
     }
     return batch.byteLength
   }
 
+  /** What the file may hold of requests to drivers that have their interfaces. As `#isFull` says it. */
+  #setLimit({ bytes, ticks }: FileLimit): void {
+    const isEmpty = Number.isNaN(this.#firstTicks)
+    this.#state[PacketState.mostFileBytes] = bytes - this.#statisticsBytes(0)
+    // Not its first record.
+    this.#state[PacketState.endTicks] = isEmpty ? Number.NEGATIVE_INFINITY : this.#firstTicks + ticks
+  }
+
   /** Statistics so far (records per interface, drops): at the end of a file. */
   end(): void {
-    for (let number = 0; number < this.#received.length; number++) {
-      const counts = [counter(Option.IsbReceived, this.#received[number])]
+    const received = this.#received.slice()
+    for (const [driverId, number] of this.#interfaces) {
+      received[number] += this.#packets[driverId * PacketInterface.width + PacketInterface.received] || 0
+    }
+    for (let number = 0; number < received.length; number++) {
+      const counts = [counter(Option.IsbReceived, received[number])]
       if (number === 0) counts.push(counter(Option.IsbDropped, lostRecords(this.#losses)))
       this.#statisticsBlock(number, counts)
     }
@@ -169,11 +192,12 @@ export class PcapngWriter {
 
   /** Hands on what lies in a buffer that is not full; returns whether there was any. */
   flush(): boolean {
-    if (this.#used === 0) return false
-    const blocks = this.#bytes.subarray(0, this.#used * 4)
+    const used = this.#state[PacketState.used]
+    if (used === 0) return false
+    const blocks = this.#bytes.subarray(0, used * 4)
     this.#bytes = new Uint8Array(0)
     this.#words = new Uint32Array(0)
-    this.#used = 0
+    this.#state[PacketState.used] = 0
     this.#sink.full(blocks)
     return true
   }
@@ -182,10 +206,14 @@ export class PcapngWriter {
     if (Number.isNaN(this.#firstTicks)) return false
     if (ticks - this.#firstTicks >= limit.ticks) return true
     const isNew = this.#interfaceNumber(words, at) === undefined
-    const statistics = (this.#received.length + (isNew ? 1 : 0)) * STATISTICS_BYTES + DROPPED_BYTES
     const packet = PACKET_OVERHEAD + TAG_BYTES + length * 4
     const description = isNew ? interfaceBytes(interfaceName(words, at)) : 0
-    return this.#fileBytes + description + packet + statistics > limit.bytes
+    const bytes = this.#state[PacketState.fileBytes] + description + packet
+    return bytes + this.#statisticsBytes(isNew ? 1 : 0) > limit.bytes
+  }
+
+  #statisticsBytes(moreInterfaces: number): number {
+    return (this.#received.length + moreInterfaces) * STATISTICS_BYTES + DROPPED_BYTES
   }
 
   #learn(words: Uint32Array, at: number, type: number): void {
@@ -214,7 +242,9 @@ export class PcapngWriter {
     if (number === undefined) {
       const name = interfaceName(words, at)
       number = this.#addInterface(name, `Requests to ${name}`)
-      this.#interfaces.set(recordDriverId(words, at), number)
+      const driverId = recordDriverId(words, at)
+      this.#interfaces.set(driverId, number)
+      if (driverId < PACKET_DRIVERS) this.#packets[driverId * PacketInterface.width] = number + 1
     }
     return number
   }
@@ -222,41 +252,15 @@ export class PcapngWriter {
   #statisticsBlock(number: number, options: { code: number; bytes: Uint8Array }[]): void {
     const head = new Uint32Array(3)
     head[0] = number
-    this.#stamp(head, 1, this.#lastTicks)
+    writeStamp(head, 1, this.#state[PacketState.lastTicks], this.#state)
     this.#block(Block.InterfaceStatistics, new Uint8Array(head.buffer), options)
   }
 
-  #packet(number: number, words: Uint32Array, from: number, length: number, ticks: number): void {
-    const total = PACKET_OVERHEAD + TAG_BYTES + length * 4
-    this.#reserve(total >> 2)
-    const out = this.#words
-    let at = this.#used
-    out[at] = Block.EnhancedPacket
-    out[at + 1] = total
-    out[at + 2] = number
-    this.#stamp(out, at + 3, ticks)
-    out[at + 5] = TAG_BYTES + length * 4
-    out[at + 6] = TAG_BYTES + length * 4
-    out[at + 7] = TAG_WORDS[0]
-    out[at + 8] = TAG_WORDS[1]
-    out[at + 9] = TAG_WORDS[2]
-    out[at + 10] = TAG_WORDS[3]
-    at += 11
-    if (length > 128) out.set(words.subarray(from, from + length), at)
-    else for (let i = 0; i < length; i++) out[at + i] = words[from + i]
-    at += length
-    out[at] = total
-    this.#used = at + 1
-    this.#fileBytes += total
+  #packet(words: Uint32Array, from: number, length: number, ticks: number): void {
+    const number = this.#interfaceOf(words, from)
+    this.#reserve((PACKET_OVERHEAD + TAG_BYTES + length * 4) >> 2)
+    writePacket(words, from, length, ticks, number, this.#words, this.#state)
     this.#received[number]++
-  }
-
-  /** Writes 100 ns since 1970, high word first. */
-  #stamp(out: Uint32Array, at: number, ticks: number): void {
-    const low = this.#anchorLow + Math.floor((ticks - this.#info.anchorTicks) / this.#ticksPerUnit)
-    const carry = Math.floor(low / TWO_32)
-    out[at] = this.#anchorHigh + carry
-    out[at + 1] = low - carry * TWO_32
   }
 
   #addInterface(name: string, description: string): number {
@@ -274,7 +278,7 @@ export class PcapngWriter {
     const optionBytes = options.reduce((sum, option) => sum + 4 + padded(option.bytes.length), 4)
     const total = 12 + body.length + optionBytes
     this.#reserve(total >> 2)
-    const start = this.#used * 4
+    const start = this.#state[PacketState.used] * 4
     this.#bytes.fill(0, start, start + total)
     const view = new DataView(this.#bytes.buffer, start, total)
     view.setUint32(0, type, true)
@@ -288,12 +292,12 @@ export class PcapngWriter {
       at += 4 + padded(bytes.length)
     }
     view.setUint32(total - 4, total, true)
-    this.#used += total >> 2
-    this.#fileBytes += total
+    this.#state[PacketState.used] += total >> 2
+    this.#state[PacketState.fileBytes] += total
   }
 
   #reserve(words: number): void {
-    if (this.#used + words <= this.#words.length) return
+    if (this.#state[PacketState.used] + words <= this.#words.length) return
     this.flush()
     this.#bytes = this.#sink.buffer(words * 4)
     this.#words = new Uint32Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength >> 2)

@@ -11,8 +11,9 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import type { CaptureInfo } from '../formats/capture-info.ts'
+import type { WritePackets } from '../formats/packets.ts'
 import { Block } from '../formats/pcapng-blocks.ts'
-import { type FileLimit, NO_LIMIT, PcapngWriter } from '../formats/pcapng-writer.ts'
+import { type BlockSink, type FileLimit, NO_LIMIT, PcapngWriter } from '../formats/pcapng-writer.ts'
 import { formatCount } from '../formats/values.ts'
 import { forEachRecord } from '../protocol/records.ts'
 import type { Rotation } from '../protocol/wire.ts'
@@ -56,14 +57,15 @@ export interface RecordCounts {
   discarded: number
 }
 
-/** Opens the first file. Throws RecordingError. */
+/** Opens the first file; `native` does what writePackets does. Throws RecordingError. */
 export async function openRecorder(
   files: RecordingFiles,
   info: CaptureInfo,
+  native: WritePackets | undefined,
   events: RecorderEvents,
 ): Promise<Recorder> {
   const { path, file } = await files.next()
-  return new Recorder(files, path, file, info, events)
+  return new Recorder(files, path, file, info, native, events)
 }
 
 export class Recorder {
@@ -109,6 +111,7 @@ export class Recorder {
     path: string,
     file: FileHandle,
     info: CaptureInfo,
+    native: WritePackets | undefined,
     events: RecorderEvents,
     patienceMs = PATIENCE_MS,
   ) {
@@ -122,7 +125,7 @@ export class Recorder {
     this.#givenUp = new Promise((resolve) => {
       this.#giveUp = resolve
     })
-    this.#writer = new PcapngWriter(info, {
+    const sink: BlockSink = {
       buffer: (bytes) => this.#pooled(bytes),
       full: (blocks) => {
         const records = this.#writer.records - this.#laidOut
@@ -130,7 +133,8 @@ export class Recorder {
         this.#queue[this.#queue.length - 1].push({ blocks, records })
         this.#queuedBytes += blocks.byteLength
       },
-    })
+    }
+    this.#writer = new PcapngWriter(info, sink, native)
     this.#series = rotation ? 1 : 0
     this.#writer.begin(this.#series)
     this.#write()

@@ -2,6 +2,7 @@
 // own life does not depend on it; and, when it has ended, what became of it.
 
 import type { CaptureInfo } from '../formats/capture-info.ts'
+import type { WritePackets } from '../formats/packets.ts'
 import { openRecorder, type RecordCounts, type Recorder } from './recorder.ts'
 import type { RecordingFiles } from './recording-files.ts'
 import { SessionError } from './session-error.ts'
@@ -17,6 +18,7 @@ export interface RecordingEvents {
 const NONE: RecordCounts = { offered: 0, written: 0, discarded: 0 }
 
 export class Recording {
+  #native: WritePackets | undefined
   #events: RecordingEvents
   /** Of the last recording; it is fed for as long as the capture that it failed in. */
   #recorder: Recorder | null = null
@@ -28,7 +30,9 @@ export class Recording {
   #ended: Promise<void> = Promise.resolve()
   #failure = ''
 
-  constructor(events: RecordingEvents) {
+  /** `native` does what writePackets does. */
+  constructor(native: WritePackets | undefined, events: RecordingEvents) {
+    this.#native = native
     this.#events = events
   }
 
@@ -63,7 +67,7 @@ export class Recording {
     this.#isAbandoned = false
     try {
       await this.#ended
-      const recorder = await openRecorder(files, info, {
+      const recorder = await openRecorder(files, info, this.#native, {
         onDrained: () => this.#events.room(),
         onNextFile: () => this.#events.changed(),
         onWarning: (message) => this.#events.problem(message),

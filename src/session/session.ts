@@ -12,7 +12,6 @@ import { driverObjectName, sameDriverName } from '../formats/driver-names.ts'
 import { describePredicates } from '../formats/predicates.ts'
 import { type DriverProtection, driverProtection } from '../formats/protected-drivers.ts'
 import { Capture } from '../model/capture.ts'
-import type { NativeStore } from '../model/native-store.ts'
 import {
   type CapturePredicates,
   type CaptureSettings,
@@ -26,6 +25,7 @@ import { encodeDriverHooked, encodeProcess, noLosses, RecordError } from '../pro
 import type { DriverEntry, InFlightList, Rotation, SessionState } from '../protocol/wire.ts'
 import { Driver, DriverRefusal } from './driver.ts'
 import { checkBudget, defaultBudgetBytes, defaultRingBytes, LEAST_RING_BYTES } from './memory-budget.ts'
+import type { NativeCode } from './native-code.ts'
 import type { RecordCounts } from './recorder.ts'
 import { Recording } from './recording.ts'
 import { RecordingFiles } from './recording-files.ts'
@@ -50,7 +50,7 @@ export interface SessionOptions {
   ringBytes?: number
   settings?: CaptureSettings
   /** Not left to a default: without it a busy driver is too much for us, and nobody would see why. */
-  native: NativeStore | undefined
+  native: NativeCode | undefined
   /** The simulator's callers; null on a device. */
   traffic: SimOptions | null
 }
@@ -94,7 +94,7 @@ export class Session implements Subject {
     this.#options = options
     this.#settings = options.settings ?? DEFAULT_SETTINGS
     this.#budgetBytes = options.budgetBytes ?? defaultBudgetBytes()
-    this.#recording = new Recording({
+    this.#recording = new Recording(options.native?.writePackets, {
       changed: () => this.#changed(),
       problem: (message) => this.#problem(message),
       room: () => this.#ring?.resume(),

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { loadBinding } from '../../addon/load.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { openRecorder } from '../../src/session/recorder.ts'
 import { RecordingFiles } from '../../src/session/recording-files.ts'
@@ -46,10 +47,11 @@ export async function benchDisk(quick: boolean): Promise<Figure[]> {
     await onDisk()
     return (performance.now() - begin) / 1000
   }
+  const { writePackets: native } = loadBinding().store
   const record = async () => {
     let goOn = () => {}
     let failure: Error | null = null
-    const recorder = await openRecorder(new RecordingFiles(path, null, true), INFO, {
+    const recorder = await openRecorder(new RecordingFiles(path, null, true), INFO, native, {
       onDrained: () => goOn(),
       onNextFile: () => {},
       onWarning: () => {},

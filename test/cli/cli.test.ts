@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
+import { writePackets } from '../../src/formats/packets.ts'
 import { portableLoops } from '../../src/model/loops.ts'
 import { KernelKind } from '../../src/protocol/layout.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
@@ -610,8 +611,9 @@ describe('drivermon show', () => {
 // It is many times faster, so a command without it works, and loses what it should not.
 describe('the native store', () => {
   let asked: number
-  const nativeStore = () => ({
+  const nativeCode = () => ({
     loops: portableLoops,
+    writePackets,
     ingest: (_: Uint32Array, at: number) => {
       asked++
       return at
@@ -632,7 +634,7 @@ describe('the native store', () => {
     ['stats', () => ['stats', file]],
     ['record', () => ['record', '--driver', 'AFD', '--out', file, '--force', '--count', '400']],
   ])('takes in the records of %s', async (_, args) => {
-    expect(await fakeWorld({ nativeStore }).run(...args())).toBe(0)
+    expect(await fakeWorld({ nativeCode }).run(...args())).toBe(0)
     expect(asked).toBeGreaterThan(0)
   })
 
@@ -640,7 +642,7 @@ describe('the native store', () => {
     ['a live capture', () => []],
     ['a file', () => [file]],
   ])('takes in the records of %s in the window', async (_, args) => {
-    const world = fakeWorld({ nativeStore, home: home() })
+    const world = fakeWorld({ nativeCode, home: home() })
     const running = world.run(...args())
     while (asked === 0) await turn()
     world.interrupt()

@@ -53,7 +53,7 @@ export function fakeWorld(options: FakeOptions & Partial<Io> = {}): FakeWorld {
     onInterrupt: (handler) => listen(interrupts, handler),
     onFault: (handler) => listen(faults, handler),
     openSource: () => world.source,
-    nativeStore: () => undefined,
+    nativeCode: () => undefined,
     openBrowser: (url) => world.browsed.push(url),
     ...options,
   }

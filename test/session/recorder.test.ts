@@ -113,7 +113,7 @@ function setup(patienceMs?: number) {
     onError: (error: Error) => log.push(error.message),
   }
   const handle = file as unknown as FileHandle
-  const recorder = new Recorder(files, 'x.pcapng', handle, INFO, events, patienceMs)
+  const recorder = new Recorder(files, 'x.pcapng', handle, INFO, undefined, events, patienceMs)
   return { file, log, recorder }
 }
 
@@ -289,7 +289,7 @@ describe('Recorder', () => {
 describe('openRecorder', () => {
   let folder: string
   const open = (path: string, overwrite: boolean) =>
-    openRecorder(new RecordingFiles(path, null, overwrite), INFO, noEvents)
+    openRecorder(new RecordingFiles(path, null, overwrite), INFO, undefined, noEvents)
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
   })
@@ -308,7 +308,7 @@ describe('openRecorder', () => {
     const path = join(folder, 'x.pcapng')
     const log: string[] = []
     const files = new RecordingFiles(path, null, false)
-    const recorder = await openRecorder(files, INFO, {
+    const recorder = await openRecorder(files, INFO, undefined, {
       ...noEvents,
       onError: ({ message }) => log.push(message),
     })
@@ -326,7 +326,7 @@ describe('openRecorder', () => {
     const path = join(folder, 'x.pcapng')
     const log: string[] = []
     const files = new RecordingFiles(path, null, false)
-    const recorder = await openRecorder(files, INFO, {
+    const recorder = await openRecorder(files, INFO, undefined, {
       ...noEvents,
       onError: ({ message }) => log.push(message),
     })
@@ -365,7 +365,7 @@ describe('a recording in several files', () => {
         return new Date(time)
       },
     )
-    const recorder = await openRecorder(files, INFO, {
+    const recorder = await openRecorder(files, INFO, undefined, {
       onDrained: () => log.push('drained'),
       onNextFile: () => log.push('next'),
       onWarning: (message) => log.push(message),
