@@ -20,10 +20,14 @@ import type { Rotation } from '../protocol/wire.ts'
 import { closeFile, RecordingError, type RecordingFiles, writeFailure } from './recording-files.ts'
 
 const BUFFER_BYTES = 1 << 20
-const HIGH_WATER_BYTES = 16 << 20
-const LOW_WATER_BYTES = 4 << 20
-/** Of one write: large enough to be cheap, and small enough that buffers come back while others are filled. */
-const WRITE_BUFFERS = 4
+/** So much may wait for the disk: a quarter of a second at a million records a second, as long as a disk may pause. */
+const HIGH_WATER_BYTES = 64 << 20
+/** Of one write: the disk is idle between two, for as long as JavaScript's thread is busy. */
+const WRITE_BUFFERS = 16
+/** Room for more once a write is done: a longer pause than need be would cost what the driver's rings can bridge. */
+const LOW_WATER_BYTES = HIGH_WATER_BYTES - WRITE_BUFFERS * BUFFER_BYTES
+/** Empty buffers that are kept. */
+const POOLED_BUFFERS = 32
 /** How long somebody who wants to end a recording waits for a disk that does nothing at all. */
 const PATIENCE_MS = 20_000
 /** How often it is looked whether the file is still there. */
@@ -299,7 +303,8 @@ export class Recorder {
       this.#fileRecords += records
       this.#writtenRecords += records
       this.#queuedBytes -= blocks.byteLength
-      if (blocks.buffer.byteLength === BUFFER_BYTES) this.#pool.push(new Uint8Array(blocks.buffer))
+      const isPoolable = blocks.buffer.byteLength === BUFFER_BYTES && this.#pool.length < POOLED_BUFFERS
+      if (isPoolable) this.#pool.push(new Uint8Array(blocks.buffer))
     }
     if (this.#full && this.#queuedBytes <= LOW_WATER_BYTES) {
       this.#full = false
