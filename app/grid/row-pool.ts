@@ -2,15 +2,15 @@
 //
 // A row that is scrolled stays as it is; one that leaves at the top comes in again at the bottom. Only what has changed
 // is looked at anew, and only what is different is written; and so much of it per frame as a frame has room for: forty
-// rows that all change at once take three frames, and until its turn comes a row keeps what it showed. Where frames come
+// rows that all change at once take six frames, and until its turn comes a row keeps what it showed. Where frames come
 // slowly there is no haste to save: the second one writes the rest, so that what is seen is of one moment.
 
 import type { RowId } from '../../src/protocol/ids.ts'
 import type { RowWindow } from '../rows/row-window.ts'
 import type { Column, RowLook } from './columns.ts'
 
-/** What a browser lays out and paints in about 5 ms. */
-const CELLS_PER_FRAME = 120
+/** What a browser lays out and paints in about 5 ms on a slow machine without graphics hardware. */
+const CELLS_PER_FRAME = 70
 /** Frames are slow from here on. */
 const SLOW_FRAME_MS = 50
 /** Places are counted anew from here on: the browser's numbers for them are small. */

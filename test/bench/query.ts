@@ -25,6 +25,8 @@ const FILTER = `pid == ${PID} && major == DEVICE_CONTROL && latency > 1ms`
 const PAGE = 100
 
 const MOST_ROWS_OF_OTHERS = 10_000_000
+/** What we want of filters and sorts we want of so many rows; how they do with more is only told. */
+const TARGET_ROWS = 10_000_000
 /** As the server gives a view at a time. */
 const TURN_MS = 2
 
@@ -210,8 +212,8 @@ async function filter(
     better: 'lower',
     ours: ours.value,
     yardsticks,
-    target: '≤ 5 ms',
-    met: ours.value <= 5,
+    target: '≤ 5 ms for 10 M rows',
+    met: pid.length <= TARGET_ROWS ? ours.value <= 5 : null,
     note: `${[...found][0]} rows pass`,
   }
 }
@@ -341,8 +343,8 @@ async function sort(
     better: 'lower',
     ours: ours.value,
     yardsticks,
-    target: '≤ 250 ms',
-    met: ours.value <= 250,
+    target: '≤ 250 ms for 10 M rows',
+    met: latency.length <= TARGET_ROWS ? ours.value <= 250 : null,
     note: '',
   }
 }
