@@ -138,7 +138,7 @@ const MAP_ENTRY_BYTES = 64
 export class Chunk {
   readonly memory: Memory
   /** ChunkState. */
-  readonly state: Float64Array
+  state: Float64Array
   /** Stamp of the last change to each block. */
   readonly changed: Float64Array
 
@@ -242,10 +242,14 @@ export class Chunk {
     this.state[ChunkState.closed] = 1
   }
 
-  /** Has no place in the capture any more. `isFree`: nobody looks at its rows, so that its memory can serve again. */
+  /**
+   * Has no place in the capture any more. `isFree`: nobody looks at its rows, so that their memory can serve again; what
+   * `state` says of them stays.
+   */
   leave(isFree: boolean): void {
     this.memory.leave()
     if (!isFree) return
+    this.state = this.state.slice()
     for (const each of [this.memory.parts[ChunkPart.columns], ...this.#segments])
       this.memory.account.spares.give(each)
   }

@@ -372,12 +372,12 @@ describe('memory', () => {
 
   test('that served rows before is used anew, and shows nothing of them', () => {
     const [used, fresh] = [emptyCapture(), emptyCapture()]
-    used.budgetBytes = 0
     const ids = numbers(0, 3 * CHUNK_ROWS)
     const payload = new Uint8Array(24).fill(7)
     used.ingest(startsAt(ids, { payload, inputLength: 70_000, offset: 1n, continues: 9 }))
     used.ingest(endsAt(ids, 1000, { payload, information: 70_000n }))
-    used.clear()
+    const [oldest] = used.chunks
+    used.budgetBytes = 0
     const allocated = vi.fn()
     const Real = SharedArrayBuffer
     vi.stubGlobal(
@@ -390,7 +390,7 @@ describe('memory', () => {
         }
       },
     )
-    const next = numbers(900_000, CHUNK_ROWS)
+    const next = numbers(900_000, CHUNK_ROWS - 8)
     const few = next.slice(0, 9)
     // Starts alone, ends alone, and some of both; with payload and without.
     const records = concat([
@@ -405,8 +405,9 @@ describe('memory', () => {
       vi.unstubAllGlobals()
     }
     fresh.ingest(records)
-    expect(used.rowCount).toBe(CHUNK_ROWS)
-    for (let at = 0; at < CHUNK_ROWS; at += at < 30 ? 1 : 7) {
+    expect(used.rowCount).toBe(next.length)
+    expect(oldest.rows).toBe(CHUNK_ROWS)
+    for (let at = 0; at < next.length; at += at < 30 ? 1 : 7) {
       const expected = fresh.detail(row(at))
       expect(used.detail(row(used.firstRow + at))).toEqual({ ...expected, row: used.firstRow + at })
     }
