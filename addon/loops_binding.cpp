@@ -108,7 +108,8 @@ napi_value Count(napi_env env, napi_callback_info info) {
                        napi_get_value_uint32(env, argv[2], &first) == napi_ok &&
                        napi_get_value_uint32(env, argv[3], &end) == napi_ok && first <= end && end <= counts.length;
     if (!valid) {
-        napi_throw_type_error(env, nullptr, "count takes a Uint32Array of bits, a Uint16Array that divides it, and counts of it");
+        napi_throw_type_error(env, nullptr,
+                              "count takes a Uint32Array of bits, a Uint16Array that divides it, and counts of it");
         return nullptr;
     }
     const size_t wordsEach = bits.length / counts.length;

@@ -1,6 +1,6 @@
 // store_binding.cpp: what native code does for the store and its capture files, as JavaScript functions. The parts are
-// looked up in the arrays that JavaScript passes, each when it is first needed; the arrays keep them alive until the call
-// returns, and nothing of them outlives it.
+// looked up in the arrays that JavaScript passes, each when it is first needed; the arrays keep them alive until the
+// call returns, and nothing of them outlives it.
 #include "store_binding.h"
 
 #include "ingest.h"
@@ -82,7 +82,8 @@ Napi::Value WritePacketsOf(const Napi::CallbackInfo& info) {
     const std::span<PacketState> state = DoublesOf<PacketState>(env, info[3]);
     const std::span<PacketInterface> interfaces = DoublesOf<PacketInterface>(env, info[4]);
     if (!info[1].IsNumber() || state.size() != 1) {
-        throw Napi::TypeError::New(env, "writePackets takes two Uint32Arrays and a number among them, and two Float64Arrays");
+        throw Napi::TypeError::New(
+            env, "writePackets takes two Uint32Arrays and a number among them, and two Float64Arrays");
     }
     const size_t next = WritePackets(records, info[1].As<Napi::Number>().Uint32Value(), out, state[0], interfaces);
     return Napi::Number::New(env, static_cast<double>(next));

@@ -83,7 +83,7 @@ export class PcapngWriter {
   /** Number of each driver's interface; and, of those that have such small ids, PacketInterface. */
   readonly #interfaces = new Map<number, number>()
   readonly #packets = new Float64Array(PACKET_DRIVERS * PacketInterface.width)
-  /** By the interface's number: records of those that are not in `#packets`. */
+  /** By the interface's number: records that `#packets` does not count. */
   #received: number[] = []
   #losses = noLosses()
 
