@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "core/nt.h"
+
 namespace {
 
 uint32_t processors = 1;

@@ -4,27 +4,11 @@
 
 #include <cstdint>
 
-#include "core/platform.h"
-
 namespace drivermon::bench {
 
 // The processors that the recorder will see. Before its Initialize.
 void SetProcessors(uint32_t count);
 // Binds the calling thread to one of them; nobody else may run there.
 void RunOn(uint32_t processor);
-
-constexpr Platform kBarePlatform = {
-    .kernel = kKernelSimulated,
-    .raiseIrql = true,
-    .lockRings = false,
-    .wakeByDpc = true,
-    .readUser = true,
-    .knowsCurrent = true,
-    .askMode = true,
-    .requestCapacity = 1u << 10,
-    .requestQuota = 1u << 10,
-    .slotRestMs = 0,
-    .oldRequestMs = 0,
-};
 
 }  // namespace drivermon::bench

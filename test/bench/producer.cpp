@@ -84,7 +84,7 @@ class Alone {
  public:
     explicit Alone(uint32_t bursts) : bursts_(bursts), memory_(kBurstRing), batch_(Predecessor::kRingBytes) {
         ring_.Attach(memory_.data(), kBurstRing);
-        if (!NT_SUCCESS(recorder_.Initialize(kBarePlatform)) || !NT_SUCCESS(recorder_.Prepare(kBurstRing))) abort();
+        if (!NT_SUCCESS(recorder_.Initialize(kNtPlatform)) || !NT_SUCCESS(recorder_.Prepare(kBurstRing))) abort();
     }
 
     double Floor(uint32_t bytes) {
@@ -253,7 +253,7 @@ Outcome Race(uint32_t producers, uint64_t records, double perSecond, const std::
 Outcome RaceOurs(uint32_t producers, uint64_t records, double perSecond) {
     SetProcessors(producers);
     Recorder recorder;
-    if (!NT_SUCCESS(recorder.Initialize(kBarePlatform)) || !NT_SUCCESS(recorder.Prepare(kDefaultRingBytes))) abort();
+    if (!NT_SUCCESS(recorder.Initialize(kNtPlatform)) || !NT_SUCCESS(recorder.Prepare(kDefaultRingBytes))) abort();
     uint64_t taken = 0, told = 0;
     const auto take = [&](std::vector<uint8_t>& batch, bool quiet) {
         const uint32_t bytes = recorder.Take(batch.data(), kBatch, quiet);

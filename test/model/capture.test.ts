@@ -353,6 +353,21 @@ test('losses are those of the records', () => {
   expect(capture.losses).toEqual({ starts: [2, 2, 0, 0, 0], ends: [3, 0, 0, 0, 0], others: 4 })
 })
 
+/** Until `vi.unstubAllGlobals`: `seen` gets the size of each piece of memory, and may throw. */
+function watchAllocations(seen: (bytes: number) => void): void {
+  const Real = SharedArrayBuffer
+  vi.stubGlobal(
+    'SharedArrayBuffer',
+    class {
+      constructor(bytes: number) {
+        seen(bytes)
+        // biome-ignore lint/correctness/noConstructorReturn: a real one
+        return new Real(bytes)
+      }
+    },
+  )
+}
+
 describe('memory', () => {
   test('an export that is under way gets the rows that leave meanwhile', () => {
     const capture = emptyCapture()
@@ -379,17 +394,7 @@ describe('memory', () => {
     const before = [...used.chunks]
     used.budgetBytes = 0
     const allocated = vi.fn()
-    const Real = SharedArrayBuffer
-    vi.stubGlobal(
-      'SharedArrayBuffer',
-      class {
-        constructor(bytes: number) {
-          allocated(bytes)
-          // biome-ignore lint/correctness/noConstructorReturn: a real one
-          return new Real(bytes)
-        }
-      },
-    )
+    watchAllocations(allocated)
     const next = numbers(900_000, CHUNK_ROWS - 8)
     const few = next.slice(0, 9)
     // Starts alone, ends alone, and some of both; with payload and without.
@@ -433,17 +438,9 @@ describe('memory', () => {
     const capture = emptyCapture()
     capture.ingest(startsAt(numbers(0, 3 * CHUNK_ROWS)))
     let failures = 2
-    const Real = SharedArrayBuffer
-    vi.stubGlobal(
-      'SharedArrayBuffer',
-      class {
-        constructor(bytes: number) {
-          if (failures-- > 0) throw new RangeError('Array buffer allocation failed')
-          // biome-ignore lint/correctness/noConstructorReturn: a real one, once there is room
-          return new Real(bytes)
-        }
-      },
-    )
+    watchAllocations(() => {
+      if (failures-- > 0) throw new RangeError('Array buffer allocation failed')
+    })
     try {
       capture.ingest(startsAt(numbers(3 * CHUNK_ROWS, 5)))
       expect([capture.firstRow, capture.endRow]).toEqual([2 * CHUNK_ROWS, 3 * CHUNK_ROWS + 5])
