@@ -1,6 +1,6 @@
 // App.tsx: the window: header, charts, grid, detail, status; and the dialog that is open, if any.
 
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
 import { problem, selectedRow, session } from '../state/link.ts'
 import { openMenu } from '../state/menus.ts'
@@ -22,7 +22,7 @@ const DetailPane = lazily(() => import('./DetailPane.tsx').then((module) => modu
 const PopupMenu = lazily(() => import('./PopupMenu.tsx').then((module) => module.PopupMenu))
 
 export function App() {
-  useEffect(listenForShortcuts, [])
+  useLayoutEffect(listenForShortcuts, [])
   // Rates are those of a running capture; a file has none.
   const showCharts = chartsOpen.value && session.value?.source !== 'file'
   const showDetail = detailOpen.value && selectedRow.value !== null

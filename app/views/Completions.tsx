@@ -1,6 +1,6 @@
 // Completions.tsx: what could be typed next in the filter, as a list under the field.
 
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { Completion } from '../../src/model/filter/complete.ts'
 
 export const COMPLETIONS_ID = 'filter-completions'
@@ -18,7 +18,7 @@ export function completionId(index: number): string {
 
 export function Completions({ items, active, accept }: Props) {
   const list = useRef<HTMLDivElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     list.current?.querySelector('.active')?.scrollIntoView({ block: 'nearest' })
   }, [active])
   return (

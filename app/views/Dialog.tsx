@@ -2,13 +2,14 @@
 
 import '../styles/dialogs.css'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
 import { Icon } from './Icon.tsx'
 
 export function Dialog({ title, children }: { title: string; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
+  // At once: what is typed next is meant for it.
+  useLayoutEffect(() => {
     dialog.current?.showModal()
   }, [])
   const close = () => {

@@ -1,6 +1,6 @@
 // DriverPicker.tsx: the dialog in which drivers are chosen: search by object or display name, hook, unhook.
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { formatCount } from '../../src/formats/values.ts'
 import type { DriverEntry } from '../../src/protocol/wire.ts'
 import { command, drivers, problem, session } from '../state/link.ts'
@@ -14,14 +14,14 @@ export function DriverPicker() {
   const [asked, setAsked] = useState('')
   const list = useRef<HTMLUListElement>(null)
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     command({ type: 'listDrivers' })
     field.current?.focus()
   }, [])
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (asked) list.current?.querySelector<HTMLElement>('.confirm button')?.focus()
   }, [asked])
-  useEffect(() => {
+  useLayoutEffect(() => {
     list.current?.querySelector('.active')?.scrollIntoView({ block: 'nearest' })
   }, [active])
 

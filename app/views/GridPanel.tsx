@@ -1,6 +1,6 @@
 // GridPanel.tsx: the request grid in its place: head, columns, what it says when there is nothing to show.
 
-import { useSignalEffect } from '@preact/signals'
+import { effect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { formatCount } from '../../src/formats/values.ts'
 import { RowState } from '../../src/protocol/wire.ts'
@@ -78,10 +78,30 @@ export function GridPanel() {
       },
     )
     view.current = gridView
+    // By hand, as a component's own effects run a frame late: rows that come before must find what is asked for.
+    const stops = [
+      effect(() => {
+        if (session.value) rowText.clock = session.value
+      }),
+      effect(() => {
+        rowText.now = status.value?.at ?? 0
+        // What is in flight grows older, though its row stays the same.
+        gridView.redraw()
+      }),
+      effect(() => gridView.setSelected(selectedRow.value)),
+      effect(() => {
+        if (goal.value) gridView.goTo(goal.value.row)
+      }),
+      effect(() => gridView.setQuery({ filter: filter.value, sort: sort.value, follow: follow.value })),
+      effect(() => {
+        if (filterProblem.value) gridView.keepRows()
+      }),
+    ]
     readRows(({ window, asked }) => gridView.setWindow(window, asked))
     const resizes = new ResizeObserver(() => setWidth(scroller.current!.clientWidth))
     resizes.observe(scroller.current!)
     return () => {
+      for (const stop of stops) stop()
       readRows(() => {})
       resizes.disconnect()
       gridView.dispose()
@@ -97,25 +117,6 @@ export function GridPanel() {
   shown.current = columns
   useLayoutEffect(() => view.current?.setColumns(columns), [columns])
   const widths = layoutColumns(columns, chosen, width)
-
-  useSignalEffect(() => {
-    if (session.value) rowText.clock = session.value
-  })
-  useSignalEffect(() => {
-    rowText.now = status.value?.at ?? 0
-    // What is in flight grows older, though its row stays the same.
-    view.current?.redraw()
-  })
-  useSignalEffect(() => view.current?.setSelected(selectedRow.value))
-  useSignalEffect(() => {
-    if (goal.value) view.current?.goTo(goal.value.row)
-  })
-  useSignalEffect(() =>
-    view.current?.setQuery({ filter: filter.value, sort: sort.value, follow: follow.value }),
-  )
-  useSignalEffect(() => {
-    if (filterProblem.value) view.current?.keepRows()
-  })
 
   const total = widths.reduce((sum, each) => sum + each, 0)
   return (

@@ -1,7 +1,7 @@
 // PopupMenu.tsx: the menu that is open: its entries, the keys within it, and where it has room.
 
 import '../styles/menu.css'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { bytesMenu } from '../menus/bytes.ts'
 import { cellMenu } from '../menus/cell.ts'
 import { columnMenu } from '../menus/column.ts'
@@ -15,15 +15,13 @@ const MARGIN_PX = 6
 export function PopupMenu() {
   const open = openMenu.value
   const root = useRef<HTMLDivElement>(null)
+  // Before it is painted: whoever sees a menu may press a key at once.
   useLayoutEffect(() => {
     if (!open) return
     const { style, offsetWidth, offsetHeight } = root.current!
     const left = open.from === 'right' ? open.x - offsetWidth : open.x
     style.left = `${Math.max(MARGIN_PX, Math.min(left, innerWidth - offsetWidth - MARGIN_PX))}px`
     style.top = `${Math.max(MARGIN_PX, Math.min(open.y, innerHeight - offsetHeight - MARGIN_PX))}px`
-  }, [open])
-  useEffect(() => {
-    if (!open) return
     const before = document.activeElement as HTMLElement | null
     const controller = new AbortController()
     const { signal } = controller

@@ -3,7 +3,17 @@
 import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { cannotRun, filter, item, openWindow, PATIENCE, rows, text, type Window } from './window.ts'
+import {
+  cannotRun,
+  filter,
+  focusedWhenOpened,
+  item,
+  openWindow,
+  PATIENCE,
+  rows,
+  text,
+  type Window,
+} from './window.ts'
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/afd-sim.pcapng')
 
@@ -32,6 +42,16 @@ describe.skipIf(cannotRun)('hands on a capture file', () => {
     expect(await page.getByRole('button', { name: /^(Start|Record|Clear|Follow)$/ }).count()).toBe(0)
   })
 
+  test('it opens at its beginning on a slow machine, too, where parts of the page come late', async () => {
+    const tools = await page.context().newCDPSession(page)
+    for (const rate of [2, 4, 8, 4]) {
+      await tools.send('Emulation.setCPUThrottlingRate', { rate })
+      await page.reload()
+      await cell(1, 'function').waitFor()
+    }
+    await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 })
+  })
+
   test('a value under the pointer becomes a filter, and its contrary', async () => {
     const all = await item(page, 'shown')
     await cell(2, 'function').click({ button: 'right' })
@@ -57,13 +77,18 @@ describe.skipIf(cannotRun)('hands on a capture file', () => {
     await page.keyboard.press('ArrowRight')
     await expect.poll(() => page.locator('.row.selected .active').count(), PATIENCE).toBe(1)
     const operation = await text(page, '.row.selected .active')
-    await page.keyboard.press('Shift+F10')
-    await page.locator('.menu').waitFor()
+    expect(await focusedWhenOpened(page, 'Shift+F10', '.menu')).toBe(true)
     await page.keyboard.press('Escape')
     await page.locator('.menu').waitFor({ state: 'detached' })
     await page.keyboard.press('Control+c')
     await expect.poll(clipboard, PATIENCE).toContain(`\t${operation}\t`)
     expect((await clipboard()).split('\t')).toHaveLength((await titles()).length)
+  })
+
+  test('a dialog takes the keys from the moment it is there', async () => {
+    expect(await focusedWhenOpened(page, '?', '.dialog')).toBe(true)
+    await page.keyboard.press('Escape')
+    await page.locator('.dialog').waitFor({ state: 'detached' })
   })
 
   test('bytes are copied in the form that is wanted', async () => {

@@ -57,6 +57,23 @@ export async function openPage(url: string, endCore: () => Promise<void>): Promi
   }
 }
 
+/** Presses a key that opens what matches `selector`; whether that has the focus from the moment it is there. */
+export async function focusedWhenOpened(page: Page, key: string, selector: string): Promise<boolean> {
+  const seen = await page.evaluateHandle((selector) => {
+    const focused = new Promise<boolean>((resolve) => {
+      new MutationObserver((_, observer) => {
+        const opened = document.querySelector(selector)
+        if (!opened) return
+        observer.disconnect()
+        resolve(opened.contains(document.activeElement))
+      }).observe(document.body, { childList: true, subtree: true })
+    })
+    return { focused }
+  }, selector)
+  await page.keyboard.press(key)
+  return seen.evaluate(({ focused }) => focused)
+}
+
 /** The visible rows, by column title. */
 export function rows(page: Page): Promise<Record<string, string>[]> {
   return page.evaluate(() => {
