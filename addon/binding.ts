@@ -87,7 +87,8 @@ export interface NativeStore {
     at: number,
     out: Uint32Array,
     state: Float64Array,
-    interfaces: Float64Array,
+    interfaces: Uint32Array,
+    received: Float64Array,
   ): number
   ingest(
     records: Uint32Array,

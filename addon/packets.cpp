@@ -28,7 +28,7 @@ bool IsRequest(uint32_t type) {
 }  // namespace
 
 size_t WritePackets(std::span<const uint32_t> records, size_t at, std::span<uint32_t> out, PacketState& state,
-                    std::span<PacketInterface> interfaces) {
+                    std::span<const uint32_t> interfaces, std::span<double> received) {
     constexpr size_t kHeaderWords = sizeof(RecordHeader) / 4;
     if (!(state.used >= 0 && state.used <= static_cast<double>(out.size())) || !(std::abs(state.anchorHigh) < kTwo32)) {
         return at;
@@ -40,8 +40,9 @@ size_t WritePackets(std::span<const uint32_t> records, size_t at, std::span<uint
         if (!IsRequest(header.type) || header.size < sizeof(header) || header.size % 4 != 0) break;
         const size_t length = header.size / 4;
         if (length > records.size() - at || header.driverId >= interfaces.size()) break;
-        PacketInterface& own = interfaces[header.driverId];
-        if (!(own.number >= 1 && own.number <= UINT32_MAX)) break;
+        // Of none it is the largest number there is.
+        const uint32_t number = interfaces[header.driverId] - 1;
+        if (number >= received.size()) break;
         const double ticks = static_cast<double>(header.timestamp);
         const size_t total = kPacketOverhead + sizeof(kTag) + header.size;
         if (ticks >= state.endTicks || state.fileBytes + static_cast<double>(total) > state.mostFileBytes) break;
@@ -52,7 +53,7 @@ size_t WritePackets(std::span<const uint32_t> records, size_t at, std::span<uint
         const uint32_t head[kHeadWords] = {
             kEnhancedPacket,
             static_cast<uint32_t>(total),
-            static_cast<uint32_t>(own.number - 1),
+            number,
             static_cast<uint32_t>(static_cast<int64_t>(state.anchorHigh + carry)),
             static_cast<uint32_t>(static_cast<int64_t>(low - carry * kTwo32)),
             static_cast<uint32_t>(sizeof(kTag) + header.size),
@@ -67,7 +68,7 @@ size_t WritePackets(std::span<const uint32_t> records, size_t at, std::span<uint
         state.fileBytes += static_cast<double>(total);
         state.lastTicks = ticks;
         state.records++;
-        own.received++;
+        received[number]++;
         at += length;
     }
     state.used = static_cast<double>(used);

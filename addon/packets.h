@@ -25,15 +25,9 @@ struct PacketState {
 };
 static_assert(sizeof(PacketState) == 10 * 8, "packets.ts");
 
-struct PacketInterface {
-    double number;  // + 1; 0 = none
-    double received;
-};
-static_assert(sizeof(PacketInterface) == 2 * 8, "packets.ts");
-
 // Returns the word of the first record that is left to the caller, or the length of `records`. Any thread that has
-// `out`, `state` and `interfaces` to itself.
+// `out`, `state` and `received` to itself.
 size_t WritePackets(std::span<const uint32_t> records, size_t at, std::span<uint32_t> out, PacketState& state,
-                    std::span<PacketInterface> interfaces);
+                    std::span<const uint32_t> interfaces, std::span<double> received);
 
 }  // namespace drivermon

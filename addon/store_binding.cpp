@@ -74,18 +74,21 @@ Napi::Value Ingest(const Napi::CallbackInfo& info) {
     return Napi::Number::New(env, static_cast<double>(next));
 }
 
-// writePackets(records, at, out, state, interfaces)
+// writePackets(records, at, out, state, interfaces, received)
 Napi::Value WritePacketsOf(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const Words records = WordsOf(env, info[0]);
     const Words out = WordsOf(env, info[2]);
     const std::span<PacketState> state = DoublesOf<PacketState>(env, info[3]);
-    const std::span<PacketInterface> interfaces = DoublesOf<PacketInterface>(env, info[4]);
+    const Words interfaces = WordsOf(env, info[4]);
+    const std::span<double> received = DoublesOf<double>(env, info[5]);
     if (!info[1].IsNumber() || state.size() != 1) {
-        throw Napi::TypeError::New(
-            env, "writePackets takes two Uint32Arrays and a number among them, and two Float64Arrays");
+        throw Napi::TypeError::New(env,
+                                   "writePackets takes a Uint32Array, a number, a Uint32Array, a Float64Array, a "
+                                   "Uint32Array and a Float64Array");
     }
-    const size_t next = WritePackets(records, info[1].As<Napi::Number>().Uint32Value(), out, state[0], interfaces);
+    const size_t next =
+        WritePackets(records, info[1].As<Napi::Number>().Uint32Value(), out, state[0], interfaces, received);
     return Napi::Number::New(env, static_cast<double>(next));
 }
 

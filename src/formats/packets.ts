@@ -29,42 +29,44 @@ export const PacketState = {
   width: 10,
 } as const
 
-/** Doubles for each driver by its id: its interface's number + 1, or 0, and the records that it has got. */
-export const PacketInterface = { number: 0, received: 1, width: 2 } as const
-/** Drivers with larger ids are left to the caller. */
+/** Of drivers with smaller ids the interfaces are looked up by the loop; the others are left to its caller. */
 export const PACKET_DRIVERS = 256
 
 /**
  * Writes starts and ends from word `at` of `records` on to `out`, and stops at the first record that it leaves to its
  * caller: one of another type, or of a driver without an interface, or for which there is no room. Returns its word, or
  * the length of `records`, all of which have passed `checkRecord`.
+ *
+ * `interfaces`: by driver id, its interface's number + 1, or 0. `received`: by that number, the records so far.
  */
 export type WritePackets = (
   records: Uint32Array,
   at: number,
   out: Uint32Array,
   state: Float64Array,
-  interfaces: Float64Array,
+  interfaces: Uint32Array,
+  received: Float64Array,
 ) => number
 
 const DRIVER = RecordHeader.driverId >> 2
 const FRAME_BYTES = PACKET_OVERHEAD + TAG_BYTES
 const TWO_32 = 0x1_0000_0000
 
-export const writePackets: WritePackets = (records, at, out, state, interfaces) => {
+export const writePackets: WritePackets = (records, at, out, state, interfaces, received) => {
   while (at < records.length) {
     const type = records[at + 1] & 0xff
     if (type !== RecordType.RequestStart && type !== RecordType.RequestEnd) break
-    const own = records[at + DRIVER] * PacketInterface.width
-    if (own >= interfaces.length || interfaces[own] === 0) break
+    const driverId = records[at + DRIVER]
+    if (driverId >= interfaces.length || interfaces[driverId] === 0) break
+    const number = interfaces[driverId] - 1
     const ticks = recordTimestamp(records, at)
     const length = records[at] >>> 2
     const total = FRAME_BYTES + length * 4
     if (ticks >= state[PacketState.endTicks]) break
     if (state[PacketState.fileBytes] + total > state[PacketState.mostFileBytes]) break
     if (state[PacketState.used] + (total >> 2) > out.length) break
-    writePacket(records, at, length, ticks, interfaces[own] - 1, out, state)
-    interfaces[own + PacketInterface.received]++
+    writePacket(records, at, length, ticks, number, out, state)
+    received[number]++
     state[PacketState.records]++
     at += length
   }

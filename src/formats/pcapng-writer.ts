@@ -21,7 +21,6 @@ import {
 import type { CaptureInfo } from './capture-info.ts'
 import {
   PACKET_DRIVERS,
-  PacketInterface,
   PacketState,
   type WritePackets,
   writePacket,
@@ -80,11 +79,12 @@ export class PcapngWriter {
   // Of the file being written.
   /** NaN as long as there is no record. */
   #firstTicks = Number.NaN
-  /** Number of each driver's interface; and, of those that have such small ids, PacketInterface. */
+  /** Number of each driver's interface; and, + 1, of the drivers that writePackets looks up. */
   readonly #interfaces = new Map<number, number>()
-  readonly #packets = new Float64Array(PACKET_DRIVERS * PacketInterface.width)
-  /** By the interface's number: records that `#packets` does not count. */
-  #received: number[] = []
+  readonly #packetInterfaces = new Uint32Array(PACKET_DRIVERS)
+  #interfaceCount = 0
+  /** By the interface's number, and room for more. */
+  #received = new Float64Array(8)
   #losses = noLosses()
 
   /** `native` does what writePackets does. */
@@ -113,8 +113,9 @@ export class PcapngWriter {
     this.#state[PacketState.fileBytes] = 0
     this.#firstTicks = Number.NaN
     this.#interfaces.clear()
-    this.#packets.fill(0)
-    this.#received = []
+    this.#packetInterfaces.fill(0)
+    this.#interfaceCount = 0
+    this.#received.fill(0)
     this.#losses = noLosses()
     const { os, application, recordedOnly } = this.#info
     this.#block(
@@ -148,7 +149,7 @@ export class PcapngWriter {
     for (let at = from >> 2; at < words.length; ) at += checkRecord(words, at, words.length)
     for (let at = from >> 2; at < words.length; ) {
       this.#setLimit(limit)
-      at = this.#writePackets(words, at, this.#words, this.#state, this.#packets)
+      at = this.#writePackets(words, at, this.#words, this.#state, this.#packetInterfaces, this.#received)
       if (at >= words.length) break
       const length = words[at] >>> 2
       const ticks = recordTimestamp(words, at)
@@ -173,12 +174,8 @@ export class PcapngWriter {
 
   /** Statistics so far (records per interface, drops): at the end of a file. */
   end(): void {
-    const received = this.#received.slice()
-    for (const [driverId, number] of this.#interfaces) {
-      received[number] += this.#packets[driverId * PacketInterface.width + PacketInterface.received] || 0
-    }
-    for (let number = 0; number < received.length; number++) {
-      const counts = [counter(Option.IsbReceived, received[number])]
+    for (let number = 0; number < this.#interfaceCount; number++) {
+      const counts = [counter(Option.IsbReceived, this.#received[number])]
       if (number === 0) counts.push(counter(Option.IsbDropped, lostRecords(this.#losses)))
       this.#statisticsBlock(number, counts)
     }
@@ -213,7 +210,7 @@ export class PcapngWriter {
   }
 
   #statisticsBytes(moreInterfaces: number): number {
-    return (this.#received.length + moreInterfaces) * STATISTICS_BYTES + DROPPED_BYTES
+    return (this.#interfaceCount + moreInterfaces) * STATISTICS_BYTES + DROPPED_BYTES
   }
 
   #learn(words: Uint32Array, at: number, type: number): void {
@@ -244,7 +241,7 @@ export class PcapngWriter {
       number = this.#addInterface(name, `Requests to ${name}`)
       const driverId = recordDriverId(words, at)
       this.#interfaces.set(driverId, number)
-      if (driverId < PACKET_DRIVERS) this.#packets[driverId * PacketInterface.width] = number + 1
+      if (driverId < PACKET_DRIVERS) this.#packetInterfaces[driverId] = number + 1
     }
     return number
   }
@@ -271,7 +268,12 @@ export class PcapngWriter {
       text(Option.IfDescription, description),
       { code: Option.IfTsResolution, bytes: Uint8Array.of(TIMESTAMP_RESOLUTION) },
     ])
-    return this.#received.push(0) - 1
+    if (this.#interfaceCount === this.#received.length) {
+      const received = new Float64Array(2 * this.#received.length)
+      received.set(this.#received)
+      this.#received = received
+    }
+    return this.#interfaceCount++
   }
 
   #block(type: number, body: Uint8Array, options: { code: number; bytes: Uint8Array }[]): void {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadBinding } from '../../addon/load.ts'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
-import { PACKET_DRIVERS, PacketInterface, PacketState, writePackets } from '../../src/formats/packets.ts'
+import { PACKET_DRIVERS, PacketState, writePackets } from '../../src/formats/packets.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { recordWords } from '../../src/protocol/records.ts'
 import { captureFile } from '../support/capture-file.ts'
@@ -57,14 +57,15 @@ test('any records, with any room for them', () => {
         const state = new Float64Array(PacketState.width)
         for (const [name, value] of Object.entries(drawn))
           state[PacketState[name as keyof typeof drawn]] = value
-        const interfaces = new Float64Array(PACKET_DRIVERS * PacketInterface.width)
+        const interfaces = new Uint32Array(PACKET_DRIVERS)
+        const received = new Float64Array(701)
         for (const [driverId, number] of [
           [1, 1],
           [3, 2],
           [PACKET_DRIVERS - 1, 700],
         ])
-          interfaces[driverId * PacketInterface.width] = number + 1
-        return { at: write(words, 0, out, state, interfaces), out, state, interfaces }
+          interfaces[driverId] = number + 1
+        return { at: write(words, 0, out, state, interfaces, received), out, state, received }
       })
       expect(results[0]).toEqual(results[1])
     }),
@@ -111,21 +112,26 @@ test('a series of files, their buffers small', () => {
 test('what is no record, and arrays that do not fit, do no harm', () => {
   const state = () =>
     new Float64Array(PacketState.width).fill(1e9, PacketState.mostFileBytes, PacketState.mostFileBytes + 1)
-  const interfaces = new Float64Array(2 * PACKET_DRIVERS).fill(1)
+  const interfaces = new Uint32Array(PACKET_DRIVERS).fill(1)
+  const received = new Float64Array(1)
   const words = recordWords(start({ id: 1, driverId: 1 }))
   for (const size of [0, 4, 8, 31, 1 << 20, 0xfffffff8]) {
     const bad = words.slice()
     bad[0] = size
-    expect(native(bad, 0, new Uint32Array(100), state(), interfaces)).toBe(0)
+    expect(native(bad, 0, new Uint32Array(100), state(), interfaces, received)).toBe(0)
   }
   const used = state()
   for (used[PacketState.used] of [-1, 101, 1e300, Number.NaN])
-    expect(native(words, 0, new Uint32Array(100), used, interfaces)).toBe(0)
-  expect(native(words, words.length + 5, new Uint32Array(100), state(), interfaces)).toBe(words.length + 5)
-  expect(native(words, 0, new Uint32Array(100), state(), new Float64Array(0))).toBe(0)
+    expect(native(words, 0, new Uint32Array(100), used, interfaces, received)).toBe(0)
+  expect(native(words, words.length + 5, new Uint32Array(100), state(), interfaces, received)).toBe(
+    words.length + 5,
+  )
+  expect(native(words, 0, new Uint32Array(100), state(), new Uint32Array(0), received)).toBe(0)
+  // An interface that nobody counts.
+  expect(native(words, 0, new Uint32Array(100), state(), interfaces, new Float64Array(0))).toBe(0)
   for (const action of [
-    () => native(words, 0, new Uint32Array(9), new Float64Array(3), interfaces),
-    () => native(words, '0' as never, new Uint32Array(9), state(), interfaces),
+    () => native(words, 0, new Uint32Array(9), new Float64Array(3), interfaces, received),
+    () => native(words, '0' as never, new Uint32Array(9), state(), interfaces, received),
     () => (native as unknown as () => void)(),
   ])
     expect(action).toThrow(TypeError)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
+import { Block, Option } from '../../src/formats/pcapng-blocks.ts'
 import { PcapngError, PcapngReader } from '../../src/formats/pcapng-reader.ts'
 import type { FileLimit } from '../../src/formats/pcapng-writer.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
@@ -58,6 +59,24 @@ function split(records: Uint8Array): Uint8Array[] {
 }
 
 const typeOf = (record: Uint8Array) => record[RecordHeader.type]
+
+/** By interface: the records that the file's statistics tell, and the packets that are there. */
+function statisticsOf(file: Uint8Array): { received: number[]; packets: number[]; dropped: number } {
+  const words = new Uint32Array(file.buffer, file.byteOffset, file.byteLength >> 2)
+  const received: number[] = []
+  const packets: number[] = []
+  let dropped = 0
+  for (let at = 0; at < words.length; at += words[at + 1] >> 2) {
+    if (words[at] === Block.InterfaceDescription) packets.push(0)
+    else if (words[at] === Block.EnhancedPacket) packets[words[at + 2]]++
+    else if (words[at] === Block.InterfaceStatistics) {
+      expect(words[at + 5] & 0xffff).toBe(Option.IsbReceived)
+      received[words[at + 2]] = words[at + 6]
+      if ((words[at + 8] & 0xffff) === Option.IsbDropped) dropped = words[at + 9]
+    }
+  }
+  return { received, packets, dropped }
+}
 
 function headBytes(): number {
   const { writer, bytes } = captureFile(info)
@@ -179,6 +198,24 @@ describe('a capture file', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('tells in each file of a series how many records each interface has in it', () => {
+    // More drivers than the innermost loop looks up.
+    const drivers = Array.from({ length: 300 }, (_, i) => i + 1)
+    const records = [
+      ...drivers.flatMap((driverId) => [
+        hooked(driverId, `\\Driver\\${driverId}`, 5_000_000_000 + driverId),
+        start({ id: driverId, driverId, at: 5_000_000_000 + driverId }),
+      ]),
+      loss([1], [2], 3),
+      ...drivers.map((driverId) => end({ id: driverId, driverId, at: 5_000_010_000 + driverId })),
+    ]
+    const files = seriesOf(records, { bytes: 60_000, ticks: Number.POSITIVE_INFINITY })
+    expect(files.length).toBeGreaterThan(2)
+    const told = files.map(statisticsOf)
+    for (const { received, packets } of told) expect(received).toEqual(packets)
+    expect(told.reduce((sum, { dropped }) => sum + dropped, 0)).toBe(6)
   })
 
   test('of a series forgets a process that has ended', () => {
