@@ -3,8 +3,15 @@
 // A number on the screen has a unit and about three significant digits; the exact value is in the row. Reading is
 // the reverse, and takes what the filter language takes: `1.5ms`, `64KB`, `0x12007`.
 
+/** By name, and nothing else: `constructor`, which every object inherits, is no unit. */
+type Units = Readonly<Record<string, number>>
+
+function units(amounts: Units): Units {
+  return Object.assign(Object.create(null) as Units, amounts)
+}
+
 /** Nanoseconds in one of each unit. `µs` may be written with either micro sign. */
-export const DURATION_UNITS: Readonly<Record<string, number>> = {
+export const DURATION_UNITS = units({
   ns: 1,
   us: 1e3,
   µs: 1e3,
@@ -13,16 +20,16 @@ export const DURATION_UNITS: Readonly<Record<string, number>> = {
   s: 1e9,
   min: 60e9,
   h: 3600e9,
-}
+})
 
 /** Bytes in one of each unit: powers of two, as Windows counts. */
-export const SIZE_UNITS: Readonly<Record<string, number>> = {
+export const SIZE_UNITS = units({
   b: 1,
   kb: 2 ** 10,
   mb: 2 ** 20,
   gb: 2 ** 30,
   tb: 2 ** 40,
-}
+})
 
 /** Bytes of `64KB`, `1.5 GB`; undefined for what is no size. A number alone is none: of what? */
 export function parseSize(text: string): number | undefined {

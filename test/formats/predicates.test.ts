@@ -41,7 +41,7 @@ describe('reading', () => {
     expect(parseDuration(text)).toBe(ns)
   })
 
-  test.each(['', '5', 'ms', '1 fortnight', '-1ms'])('no duration: “%s”', (text) => {
+  test.each(['', '5', 'ms', '1 fortnight', '-1ms', '5constructor'])('no duration: “%s”', (text) => {
     expect(() => parseDuration(text)).toThrow(TextError)
   })
 })

@@ -21,7 +21,7 @@ describe('sizes', () => {
     expect(parseSize(text)).toBe(bytes)
   })
 
-  it.each(['', '12', 'MB', '-1MB', '1e3MB', '64 MBs', 'NaN KB'])('"%s" is none', (text) => {
+  it.each(['', '12', 'MB', '-1MB', '1e3MB', '64 MBs', 'NaN KB', '5constructor'])('"%s" is none', (text) => {
     expect(parseSize(text)).toBeUndefined()
     expect(() => parseQuota(text, 0)).toThrow(/is no size; one is written with its unit/)
   })
