@@ -82,7 +82,13 @@ export class PcapngReader {
   /** The length of the block at `at`; 0 when it is not whole yet. */
   #blockAt(bytes: Uint8Array, view: DataView, at: number): number {
     if (bytes.length - at < 8) return 0
-    if (this.#info === null) this.#expectSection(view.getUint32(at, true), bytes, at)
+    const type = view.getUint32(at, true)
+    if (this.#info === null) this.#expectSection(type, bytes, at)
+    if (type === Block.SectionHeader) {
+      // It says how its own length is to be read.
+      if (bytes.length - at < 12) return 0
+      this.#expectLittleEndian(view, at)
+    }
     const total = view.getUint32(at + 4, true)
     if (total < 12 || (total & 3) !== 0 || total > MAX_BLOCK_BYTES) {
       throw new PcapngError(`a block cannot be ${total} bytes long`, this.#offset + at)
@@ -107,12 +113,18 @@ export class PcapngReader {
     throw new PcapngError(`this is no pcapng file${gzip}`, this.#offset + at)
   }
 
+  #expectLittleEndian(view: DataView, at: number): void {
+    if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) return
+    const isBigEndian = view.getUint32(at + 8) === BYTE_ORDER_MAGIC
+    const problem = isBigEndian
+      ? 'the file is big-endian; DriverMon writes little-endian'
+      : 'the section header’s byte-order magic is damaged'
+    throw new PcapngError(problem, this.#offset + at)
+  }
+
   #section(view: DataView, at: number, total: number): void {
     const where = this.#offset + at
     if (total < 28) throw new PcapngError('the section header is too short', where)
-    if (view.getUint32(at + 8, true) !== BYTE_ORDER_MAGIC) {
-      throw new PcapngError('the file is big-endian; DriverMon writes little-endian', where)
-    }
     if (view.getUint16(at + 12, true) !== 1) throw new PcapngError('an unknown version of pcapng', where)
     const texts = new Map<number, string>()
     let recordedOnly = ''

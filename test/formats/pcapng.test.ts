@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
-import { Block, Option } from '../../src/formats/pcapng-blocks.ts'
+import { Block, BYTE_ORDER_MAGIC, Option } from '../../src/formats/pcapng-blocks.ts'
 import { PcapngError, PcapngReader } from '../../src/formats/pcapng-reader.ts'
 import type { FileLimit } from '../../src/formats/pcapng-writer.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
@@ -238,6 +238,18 @@ describe('a capture file', () => {
     ['nothing', new Uint8Array(0), /ends before/],
   ])('%s is no capture', (_what, bytes, message) => {
     expect(() => read(bytes)).toThrow(message)
+  })
+
+  test('one of a big-endian machine is named as such, and a damaged byte order as damage', () => {
+    const head = new DataView(new ArrayBuffer(28))
+    for (const [i, word] of [Block.SectionHeader, 28, BYTE_ORDER_MAGIC, 0x10000, -1, -1, 28].entries()) {
+      head.setUint32(4 * i, word)
+    }
+    const file = new Uint8Array(head.buffer)
+    expect(() => read(file)).toThrow('the file is big-endian; DriverMon writes little-endian (at byte 0)')
+    expect(() => read(file, [5])).toThrow('the file is big-endian')
+    head.setUint32(8, 0)
+    expect(() => read(file)).toThrow('the section header’s byte-order magic is damaged')
   })
 
   test('somebody else’s pcapng is told from ours', () => {
