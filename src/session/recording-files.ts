@@ -115,11 +115,14 @@ export async function closeFile(file: FileHandle): Promise<void> {
   }
 }
 
-/** `afd.pcapng` → `afd_00002_20261122T213000Z.pcapng`, which sorts by name as by time. */
+/**
+ * `afd.pcapng` → `afd_00000002_20261122T213000Z.pcapng`, which sorts by name as by time: eight digits last for three
+ * years of a file a second.
+ */
 function numberedPath(path: string, number: number, now: Date): string {
   const { dir, root, name, ext } = parse(path)
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
-  return format({ dir, root, name: `${name}_${String(number).padStart(5, '0')}_${time}`, ext })
+  return format({ dir, root, name: `${name}_${String(number).padStart(8, '0')}_${time}`, ext })
 }
 
 /** null when it is gone, or was no ordinary file; else what the user should know. */

@@ -93,7 +93,7 @@ describe('a disk that is full', () => {
       ...['--out', join(disk, 'x.pcapng'), '--rotate-size', '1MB'],
     )
     expect(status).toBe(1)
-    expect(err).toMatch(/x_0000\d_\w+\.pcapng: recording stopped: .*the disk is full/)
+    expect(err).toMatch(/x_0000000\d_\w+\.pcapng: recording stopped: .*the disk is full/)
     const { offered, written, discarded } = summary.records
     expect(discarded).toBeGreaterThan(0)
     expect(written + discarded).toBe(offered)

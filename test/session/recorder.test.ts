@@ -402,8 +402,8 @@ describe('a recording in several files', () => {
     await recorder.finish()
     expect(names().length).toBeGreaterThan(20)
     expect(names().slice(0, 2)).toEqual([
-      'afd_00001_20261122T213001Z.pcapng',
-      'afd_00002_20261122T213002Z.pcapng',
+      'afd_00000001_20261122T213001Z.pcapng',
+      'afd_00000002_20261122T213002Z.pcapng',
     ])
     expect(recorder.files.map((path) => basename(path))).toEqual(names())
     expect(log).toEqual(new Array(names().length - 1).fill('next'))
@@ -444,7 +444,7 @@ describe('a recording in several files', () => {
     }
     requests(50)
     await recorder.finish()
-    expect(log).toEqual(['next', expect.stringContaining('_00002_')])
+    expect(log).toEqual(['next', expect.stringContaining('_00000002_')])
     expect(log[1]).toContain('the disk is full')
     expect(names()).toEqual(recorder.files.map((path) => basename(path)))
     expect(names()).toHaveLength(1)
@@ -454,8 +454,8 @@ describe('a recording in several files', () => {
 
   it('keeps the newest files, and deletes none but its own', async () => {
     const { recorder, requests, names, log } = await recording({ sizeBytes: 4096, keep: 3 })
-    const first = 'afd_00001_20261122T213001Z.pcapng'
-    const others = ['afd_00000_20261122T213000Z.pcapng', 'afd.pcapng', first, 'moved.pcapng']
+    const first = 'afd_00000001_20261122T213001Z.pcapng'
+    const others = ['afd_00000000_20261122T213000Z.pcapng', 'afd.pcapng', first, 'moved.pcapng']
     requests(1)
     // The first file is moved away, and another put in its place.
     renameSync(join(folder, first), join(folder, 'moved.pcapng'))
@@ -482,7 +482,7 @@ describe('a recording in several files', () => {
     renameSync(moved, folder)
     expect(log).toEqual([
       expect.stringMatching(
-        /afd_00001.*: recording stopped: the next file cannot be begun: .*afd_00002.*: its folder does not exist/,
+        /afd_00000001.*: recording stopped: the next file cannot be begun: .*afd_00000002.*: its folder does not exist/,
       ),
     ])
     const { offered, written, discarded } = recorder.counts
@@ -503,7 +503,7 @@ describe('a recording in several files', () => {
     vi.mocked(openOnDisk).mockRejectedValueOnce(failure(code))
     requests(50)
     await recorder.finish()
-    expect(log).toEqual([expect.stringContaining('_00002_')])
+    expect(log).toEqual([expect.stringContaining('_00000002_')])
     expect(log[0]).toContain(`: ${sentence}. Of 102 records so far `)
   })
 
