@@ -176,7 +176,7 @@ function summaryOf(session: Session, account: Account, kind: SourceKind, elapsed
     requests: account.requests,
     rows: capture.endRow,
     dropped: droppedOf(account.losses),
-    unpaired: capture.unpairedEnds + capture.inFlight,
+    unpaired: capture.unpaired,
     seconds: Math.round(elapsed * 1000) / 1000,
     bytes: session.recordedBytes,
     files: session.recordedFiles,

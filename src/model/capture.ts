@@ -165,6 +165,8 @@ export class Capture {
   #budgetBytes: number
   /** The first row after the last `clear`, and its position. */
   #cleared = { row: 0, position: 0 }
+  /** Of the rows that have left for want of room since `clear`: those whose end had not come, nor has since. */
+  #evictedInFlight = 0
   #ended = false
   /** Walks through `requests` that are under way: they hold on to rows that have left, and to the names of those. */
   #readers = 0
@@ -194,7 +196,7 @@ export class Capture {
     return this.endRow - this.firstRow
   }
 
-  /** Rows at hand whose end is awaited. After `finish` it will not come: they are starts without an end. */
+  /** Rows at hand whose end is awaited. */
   get inFlight(): number {
     return this.#counts[Count.inFlight]
   }
@@ -202,6 +204,14 @@ export class Capture {
   /** Ends whose start never came; each made a row with the state StartLost. */
   get unpairedEnds(): number {
     return this.#counts[Count.unpairedEnds]
+  }
+
+  /**
+   * Ends without a start and, after `finish`, starts without an end: of all rows since `clear`, whether or not they are
+   * at hand.
+   */
+  get unpaired(): number {
+    return this.unpairedEnds + (this.#ended ? this.inFlight + this.#evictedInFlight : 0)
   }
 
   /** Rows whose end the driver said it would not be able to record (RequestFlags.Uncaptured). */
@@ -411,7 +421,10 @@ export class Capture {
     if (startSeen) {
       this.#pairing.delete(idLow, idHigh)
       if ((flags & RequestFlags.FellThrough) !== 0) this.#counts[Count.fellThrough]++
-      if (!chunk) return // its row has left; it was counted while it was here
+      if (!chunk) {
+        if (position >= this.#cleared.position) this.#evictedInFlight--
+        return
+      }
       chunk.addInFlight(-1)
       this.#counts[Count.inFlight]--
     } else {
@@ -539,6 +552,7 @@ export class Capture {
     this.#chunkParts.shift()
     oldest.leave(this.#readers === 0)
     this.#counts[Count.inFlight] -= oldest.inFlight
+    this.#evictedInFlight += oldest.inFlight
     if (this.#pairing.size > KEEP_IN_FLIGHT) this.#forgetInFlight(oldest)
     this.#forgetNames()
   }
@@ -571,6 +585,7 @@ export class Capture {
     this.#chunkParts.length = 0
     this.#cleared = { row: this.endRow, position: this.#counts[Count.chunks] * CHUNK_ROWS }
     this.#counts[Count.inFlight] = 0
+    this.#evictedInFlight = 0
     this.#counts[Count.unpairedEnds] = 0
     this.#counts[Count.endsLost] = 0
     this.#forgetNames()

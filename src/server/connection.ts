@@ -367,7 +367,7 @@ class Connection {
       rows: this.#capture.rowCount,
       evictedRows: this.#capture.evictedRows,
       shown: this.#view.shown,
-      unpairedEnds: this.#capture.unpairedEnds + (this.#capture.ended ? this.#capture.inFlight : 0),
+      unpairedEnds: this.#capture.unpaired,
       inFlight: this.#capture.inFlight,
       storeBytes: this.#capture.storeBytes,
       budgetBytes: this.#capture.budgetBytes,

@@ -88,6 +88,7 @@ class Pair {
     const { plain, native } = this
     this.expectEqual()
     expect(native.stats()).toEqual(plain.stats())
+    expect(native.unpaired).toBe(plain.unpaired)
     expect(native.losses).toEqual(plain.losses)
     expect(native.processNames).toEqual(plain.processNames)
     expect(native.details).toEqual(plain.details)
@@ -195,6 +196,8 @@ describe('the same memory', () => {
       if (first === 8 * CHUNK_ROWS) pair.each((capture) => capture.clear())
     }
     expect(pair.plain.evictedRows).toBeGreaterThan(CHUNK_ROWS)
+    pair.each((capture) => capture.finish())
+    expect(pair.plain.unpaired).toBeGreaterThan(pair.plain.inFlight + pair.plain.unpairedEnds)
     pair.expectSameRows()
     expect(pair.taken).toBeGreaterThan(rows / 2)
   })

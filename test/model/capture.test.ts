@@ -79,6 +79,9 @@ describe('pairing', () => {
         expect(capture.rowCount).toBe(seen.length)
         expect(capture.inFlight).toBe(requests.filter((each) => !each.startLost && each.endLost).length)
         expect(capture.unpairedEnds).toBe(requests.filter((each) => each.startLost && !each.endLost).length)
+        expect(capture.unpaired).toBe(capture.unpairedEnds)
+        capture.finish()
+        expect(capture.unpaired).toBe(requests.filter((each) => each.startLost !== each.endLost).length)
 
         const byId = new Map(seen.map((request) => [request.start.id, request]))
         for (let number = 0; number < capture.endRow; number++) {
@@ -484,6 +487,32 @@ describe('memory', () => {
     capture.ingest(end({ id: rows - 1, at: rows + 9, arrival: rows - 1 }))
     expect(capture.request(row(rows - 1))?.value('latency')).toBe(10)
   })
+
+  test('a start without an end stays one when its row has left, until its end comes', () => {
+    const capture = emptyCapture(8 << 20)
+    const whole = (first: number) => {
+      for (const last = first + 8 * CHUNK_ROWS; first < last; first += 4096) {
+        const ids = numbers(first, 4096)
+        capture.ingest(startsAt(ids))
+        capture.ingest(endsAt(ids))
+      }
+    }
+    const inFlight = () => capture.stats().reduce((total, each) => total + each.inFlight, 0)
+    capture.ingest(startsAt(numbers(0, 50)))
+    whole(1000)
+    expect(capture.firstRow).toBeGreaterThan(50)
+    expect([capture.inFlight, capture.unpaired]).toEqual([0, 0])
+    capture.finish()
+    expect([capture.unpaired, inFlight()]).toEqual([50, 50])
+    capture.ingest(concat([endsAt([7, 8]), startsAt([900_001]), endsAt([900_002])]))
+    expect([capture.unpaired, inFlight()]).toEqual([50, 49])
+    // Those of rows from before are nothing to what comes after.
+    capture.clear()
+    expect(capture.unpaired).toBe(0)
+    capture.ingest(concat([endsAt([9]), startsAt([900_003])]))
+    whole(1_000_000)
+    expect([capture.unpaired, inFlight()]).toEqual([1, 49])
+  })
 })
 
 describe('payload of many kilobytes a request', () => {
@@ -583,6 +612,8 @@ test('ends lost in masses do not fill the memory', () => {
   expect(capture.endRow).toBe(rows)
   // A table of half a million slots, and at least the last chunk.
   expect(capture.storeBytes).toBeLessThan(24 << 20)
+  capture.finish()
+  expect(capture.unpaired).toBe(rows)
 })
 
 test('percentiles are within 1.6 %, the maximum is exact', () => {
