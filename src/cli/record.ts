@@ -12,7 +12,7 @@ import type { Session } from '../session/session.ts'
 import { type Account, accountOf } from './account.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
-import { CommandError, type Io, type SourceKind, writeOut } from './io.ts'
+import { CommandError, type Io, type SourceKind } from './io.ts'
 import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
 import { describeLosses } from './losses.ts'
 import { driverOption, memoryOption, seconds, sourceKind, wholeNumber } from './options.ts'
@@ -108,7 +108,9 @@ async function record(options: Options, io: Io): Promise<void> {
       throw new CommandError('aborted: the end of the capture is missing in the file', 130)
     }
     const account = accountOf(session)
-    report(summaryOf(session, account, kind, elapsed), account.losses, options, io)
+    const summary = summaryOf(session, account, kind, elapsed)
+    // Also where nobody reads it any more, the status tells what became of the recording.
+    io.out.write(options.json ? `${JSON.stringify(summary)}\n` : describeSummary(summary, account.losses))
     interruption.checkNoFault()
     if (problems > 0) throw new CommandError('the capture has ended with the problems above')
   } finally {
@@ -206,11 +208,7 @@ function droppedOf(losses: Losses): Summary['dropped'] {
   return { starts: byReason(losses.starts), ends: byReason(losses.ends), others: losses.others }
 }
 
-function report(summary: Summary, losses: Losses, options: Options, io: Io): void {
-  if (options.json) {
-    writeOut(io, `${JSON.stringify(summary)}\n`)
-    return
-  }
+function describeSummary(summary: Summary, losses: Losses): string {
   const lines = [
     `${formatCount(summary.requests)} requests in ${summary.seconds.toFixed(1)} s, ${formatBytes(summary.bytes)} in ${describeFiles(summary.files)}`,
     `${describeLosses(losses)}; ${formatCount(summary.unpaired)} unpaired`,
@@ -228,7 +226,7 @@ function report(summary: Summary, losses: Losses, options: Options, io: Io): voi
   }
   if (summary.issued !== undefined)
     lines.push(`${formatCount(summary.issued)} issued by the simulated callers`)
-  writeOut(io, `${lines.join('\n')}\n`)
+  return `${lines.join('\n')}\n`
 }
 
 function describeFiles(files: readonly string[]): string {

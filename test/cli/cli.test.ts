@@ -439,6 +439,33 @@ describe('drivermon record', () => {
     expect(world.out).toMatch(/\n([\d,]+) of \1 records could not be written; 0 can be read\n/)
   })
 
+  describe('whose summary nobody reads', () => {
+    const out = { isTTY: false, write: () => false }
+    const args = () => ['record', '--driver', 'AFD', '--out', file, '--count', '10', '--rate', 'max']
+
+    it.each([[[]], [['--json']]])('is no failure (%j)', async (options) => {
+      const world = fakeWorld({ out })
+      expect([await world.run(...args(), ...options), world.err]).toEqual([0, ''])
+    })
+
+    it.runIf(existsSync('/dev/full'))('fails when the disk is full all the same', async () => {
+      const world = fakeWorld({ out })
+      expect(await world.run(...args(), '--out', '/dev/full', '--force', '--json')).toBe(1)
+      expect(world.err).toMatch(
+        /the disk is full.*\ndrivermon: the capture has ended with the problems above\n$/,
+      )
+    })
+
+    it('fails when something fails that nobody thought of', async () => {
+      const world = fakeWorld({ out })
+      const running = world.run(...args().slice(0, 5), '--rate', '1000')
+      while (!existsSync(file) || !world.source.trafficRunning()) await turn()
+      world.fault(new Error('nobody thought of it'))
+      expect(await running).toBe(1)
+      expect(world.err).toMatch(/: please report it\n$/)
+    })
+  })
+
   it.skipIf(process.platform === 'win32')('can be ended while the file does not open', async () => {
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
