@@ -49,7 +49,7 @@ async function app(files: string[], options: Options, io: Io): Promise<void> {
   const interruption = new Interruption(io)
   try {
     const { subject, close, abort } =
-      files.length === 0 ? openLive(options, io) : await openFiles(files, options, io)
+      files.length === 0 ? openLive(options, io) : await openFiles(files, options, interruption, io)
     try {
       const server = await startAppServer({
         subject,
@@ -111,13 +111,25 @@ function openLive(options: Options, io: Io): Opened {
   return { subject: session, close: () => session.close(), abort: () => session.abort() }
 }
 
-async function openFiles(files: string[], options: Options, io: Io): Promise<Opened> {
-  const { subject, warnings } = await openFileSubject(files, {
+async function openFiles(
+  files: string[],
+  options: Options,
+  interruption: Interruption,
+  io: Io,
+): Promise<Opened> {
+  const opening = openFileSubject(files, {
     budgetBytes: options.memory,
     native: io.nativeCode(),
+    onProgress: () => interruption.count === 0,
   })
-  for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
-  return { subject, close: async () => {}, abort: () => {} }
+  // A disk that does not answer is not waited for.
+  const opened = await Promise.race([opening, interruption.first.then(() => null)])
+  if (opened === null || interruption.count > 0) {
+    interruption.checkNoFault()
+    throw new CommandError('ended before the file was read', 130)
+  }
+  for (const warning of opened.warnings) io.err.write(`drivermon: ${warning}\n`)
+  return { subject: opened.subject, close: async () => {}, abort: () => {} }
 }
 
 /** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */

@@ -236,6 +236,63 @@ describe('drivermon app', () => {
     expect(await running).toBe(0)
   })
 
+  /** Ended, and no window was opened, nor an address printed for one. */
+  function expectNothingShown(world: FakeWorld): void {
+    expect(world).toMatchObject({ out: '', browsed: [] })
+    expect(existsSync(join(folder, 'shown'))).toBe(false)
+  }
+
+  it('can be ended while it reads a file, of which it reads no more then', async () => {
+    await fakeWorld({ ringBytes: 1 << 28 }).run(
+      ...['record', '--driver', 'AFD', '--out', file, '--count', '20000', '--rate', 'max'],
+    )
+    const shell = join(folder, 'shell')
+    writeFileSync(shell, `#!/bin/sh\ntouch ${folder}/shown\n`, { mode: 0o755 })
+    let pieces = 0
+    let isNew = true
+    const ingest = (_: Uint32Array, at: number) => {
+      if (isNew) {
+        pieces++
+        world.interrupt()
+        setImmediate(() => {
+          isNew = true
+        })
+      }
+      isNew = false
+      return at
+    }
+    const world = fakeWorld({ home, nativeCode: () => ({ loops: portableLoops, writePackets, ingest }) })
+    expect(await world.run(file, '--shell', shell)).toBe(130)
+    expect(world.err).toBe('drivermon: ended before the file was read\n')
+    expectNothingShown(world)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(pieces).toBe(1)
+  })
+
+  it.skipIf(process.platform === 'win32')('can be ended while a file says nothing', async () => {
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const world = fakeWorld({ home })
+    const running = world.run(fifo)
+    await turn()
+    world.interrupt()
+    expect(await running).toBe(130)
+    expectNothingShown(world)
+    closeSync(openSync(fifo, 'w')) // lets it open
+  })
+
+  it('says so when it was a fault that has ended the reading', async () => {
+    await recorded()
+    const nativeCode = () => {
+      world.fault(new Error('nobody thought of it'))
+      return undefined
+    }
+    const world = fakeWorld({ home, nativeCode })
+    expect(await world.run(file)).toBe(1)
+    expect(world.err).toMatch(/: please report it\n$/)
+    expectNothingShown(world)
+  })
+
   it('fails in one line when the driver to watch is not there', async () => {
     const world = fakeWorld({ home })
     expect(await world.run('--driver', 'nosuch')).toBe(1)
@@ -671,7 +728,7 @@ describe('the native store', () => {
   ])('takes in the records of %s in the window', async (_, args) => {
     const world = fakeWorld({ nativeCode, home: home() })
     const running = world.run(...args())
-    while (asked === 0) await turn()
+    while (asked === 0 || world.out === '') await turn()
     world.interrupt()
     expect(await running).toBe(0)
   })
