@@ -493,6 +493,7 @@ export class Capture {
       this.#touchDriver(driver.driverId)
     } else if (type === RecordType.Process) {
       const notice = decodeProcess(words, at)
+      // One that exits keeps its name: only then does Windows close its handles, by requests from within it.
       if (notice.event !== ProcessEvent.Exited) {
         const created = notice.event === ProcessEvent.Created
         if (this.processes.learn(notice.processId, notice.name, notice.at, created))

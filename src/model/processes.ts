@@ -2,13 +2,15 @@
 //
 // Windows reuses process ids within seconds, so a name holds from a time on, until the next one. A snapshot taken
 // by user mode says nothing about before; yet a process that was not created while we looked was there all along:
-// the first name learned for an id holds back to the beginning, unless it comes with its creation.
+// the first name learned for an id holds back to the beginning, unless it comes with its creation. A creation ends what
+// the id meant before, also if it tells no name: the first one learned after it holds back to it.
 
 import { StringDictionary } from './dictionary.ts'
 import type { Memory } from './memory.ts'
 
 interface Name {
   since: number
+  /** 0 = created, but not named yet. */
   name: number
 }
 
@@ -40,26 +42,33 @@ export class ProcessNames {
     this.#cachedSince = new Float64Array(this.#cache.buffer)
   }
 
-  /** A name from `at` on. Returns whether rows that had none may have one now. */
+  /** A name from `at` on; '' = none that is known. Returns whether rows that had none may have one now. */
   learn(processId: number, name: string, at: number, created: boolean): boolean {
     const code = this.names.intern(imageName(name))
-    if (code === 0) return false
+    if (code === 0 && !created) return false
     this.#cache[cacheSlot(processId) + 1] = 0
-    this.#unknown.delete(processId)
+    if (code !== 0) this.#unknown.delete(processId)
     this.#reported.delete(processId)
     const known = this.#known.get(processId)
     if (!known) {
       this.#memory.add(NAME_BYTES)
       this.#known.set(processId, [{ since: created ? at : Number.NEGATIVE_INFINITY, name: code }])
-      return true
+      return code !== 0
     }
     const after = known.findIndex((entry) => entry.since > at)
     const place = after < 0 ? known.length : after
-    if (known[place - 1]?.name === code && !created) return false
+    const before = known[place - 1]
+    if (before && !created) {
+      if (before.name === code) return false
+      if (before.name === 0) {
+        before.name = code
+        return true
+      }
+    }
     known.splice(place, 0, { since: at, name: code })
     this.#memory.add(NAME_BYTES)
     this.#reused.add(processId)
-    return true
+    return code !== 0
   }
 
   /** No row that is left arrived before: what had been replaced by then is forgotten. */
@@ -83,15 +92,17 @@ export class ProcessNames {
       return cached - 1
     const known = this.#known.get(processId)
     const entry = known?.findLast((candidate) => candidate.since <= at)
-    const isNew = !known && !this.#reported.has(processId)
-    if (isNew && this.#unknown.size < MOST_REPORTED) this.#unknown.add(processId)
-    // What `learn` says about the id from now on goes past the cache.
+    const name = entry?.name ?? 0
     if (entry === known?.at(-1)) {
+      // Of an earlier process of that id nobody could tell the name any more.
+      const isNew = name === 0 && !this.#reported.has(processId)
+      if (isNew && this.#unknown.size < MOST_REPORTED) this.#unknown.add(processId)
+      // What `learn` says about the id from now on goes past the cache.
       this.#cache[slot] = processId
-      this.#cache[slot + 1] = (entry?.name ?? 0) + 1
+      this.#cache[slot + 1] = name + 1
       this.#cachedSince[(slot >> 1) + 1] = entry?.since ?? Number.NEGATIVE_INFINITY
     }
-    return entry?.name ?? 0
+    return name
   }
 
   nameAt(processId: number, at: number): string {

@@ -11,13 +11,14 @@ import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import {
   MAX_RECORD_SIZE,
+  ProcessEvent,
   RecordHeader,
   RecordType,
   RequestEnd,
   RequestFlags,
   RequestStart,
 } from '../../src/protocol/layout.ts'
-import { checkRecord, RecordError, recordWords } from '../../src/protocol/records.ts'
+import { checkRecord, encodeProcess, RecordError, recordWords } from '../../src/protocol/records.ts'
 import { batches, countRowsFrom, traffic } from '../support/captures.ts'
 import {
   concat,
@@ -258,6 +259,31 @@ describe('the same memory', () => {
     pair.ingest(startsAt(numbers(200, 100), { pid: 8 }))
     pair.expectSameRows()
     expect(pair.taken).toBeGreaterThan(150)
+  })
+
+  test('with processes that come and go, and tell their names or do not', () => {
+    let taken = 0
+    const notice = fc.record({
+      at: fc.nat(1000).map((at) => at as Ticks),
+      processId: fc.constantFrom(4, 8, 12),
+      parentProcessId: fc.constant(4),
+      event: fc.constantFrom(...Object.values(ProcessEvent)),
+      name: fc.constantFrom('', 'a.exe', 'b.exe'),
+    })
+    const { starts, ends } = ordinary(numbers(0, 100))
+    fc.assert(
+      fc.property(fc.array(notice, { minLength: 5 }), (notices) => {
+        const pair = new Pair()
+        for (const each of notices) {
+          pair.ingest(concat([encodeProcess(each), starts, ends]))
+          expect(pair.native.unknownProcesses()).toEqual(pair.plain.unknownProcesses())
+        }
+        pair.expectSameRows()
+        taken += pair.taken
+      }),
+      { numRuns: 50 },
+    )
+    expect(taken).toBeGreaterThan(50_000)
   })
 
   test.each(['afd-sim.pcapng', 'wine.pcapng'])('a capture from life: %s', (name) => {

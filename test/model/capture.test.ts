@@ -275,6 +275,46 @@ describe('names', () => {
     expect(capture.unknownProcesses()).toEqual([])
   })
 
+  test('one that is created without a name has not that of the process before it, and is asked for', () => {
+    const capture = emptyCapture()
+    capture.learnProcesses([{ processId: 8, parentProcessId: 4, name: 'old.exe' }], 10 as Ticks)
+    capture.ingest(
+      concat([
+        start({ id: 1, pid: 8, at: 100 }),
+        process(ProcessEvent.Created, 8, '', 500),
+        start({ id: 2, pid: 8, at: 510 }),
+        start({ id: 3, pid: 8, at: 490 }), // from another processor, late
+      ]),
+    )
+    const names = () => Array.from(capture.requests(''), (request) => request.value('process'))
+    expect(names()).toEqual(['old.exe', '', 'old.exe'])
+    expect(capture.unknownProcesses()).toEqual([8])
+    capture.ingest(start({ id: 4, pid: 8, at: 520 }))
+    expect(capture.unknownProcesses()).toEqual([])
+    capture.learnProcesses([{ processId: 8, parentProcessId: 4, name: 'new.exe' }], 600 as Ticks)
+    expect(names()).toEqual(['old.exe', 'new.exe', 'old.exe', 'new.exe'])
+    // Another, which is gone again before it could be named.
+    capture.ingest(
+      concat([
+        process(ProcessEvent.Created, 8, '', 700),
+        process(ProcessEvent.Created, 8, 'last.exe', 800),
+        start({ id: 5, pid: 8, at: 750 }),
+        start({ id: 6, pid: 8, at: 810 }),
+      ]),
+    )
+    expect(names().slice(4)).toEqual(['', 'last.exe'])
+    expect(capture.unknownProcesses()).toEqual([])
+  })
+
+  test('one whose first row comes before its creation, which tells no name, is still asked for', () => {
+    const capture = emptyCapture()
+    capture.ingest(concat([start({ id: 1, pid: 8, at: 510 }), process(ProcessEvent.Created, 8, '', 500)]))
+    expect(capture.unknownProcesses()).toEqual([8])
+    capture.learnProcesses([{ processId: 8, parentProcessId: 4, name: 'new.exe' }], 600 as Ticks)
+    expect(capture.request(row(0))?.value('process')).toBe('new.exe')
+    expect(capture.processes.nameAt(8, 490)).toBe('')
+  })
+
   test('file names leave with the last rows that have them, so that new ones always have room', () => {
     const budget = 16 << 20
     const capture = emptyCapture(budget)
