@@ -27,6 +27,8 @@ export class Recording {
   #isOn = false
   #isOpening = false
   #isAbandoned = false
+  /** Which requests are recorded, in words; its file may not have been told yet while it is being opened. */
+  #recordedOnly = ''
   #ended: Promise<void> = Promise.resolve()
   #failure = ''
 
@@ -65,6 +67,7 @@ export class Recording {
     if (this.#isOpening) throw new SessionError('A recording is being begun already.')
     this.#isOpening = true
     this.#isAbandoned = false
+    this.#recordedOnly = info.recordedOnly
     try {
       await this.#ended
       const recorder = await openRecorder(files, info, this.#native, {
@@ -81,6 +84,7 @@ export class Recording {
       this.#isOn = true
       this.#isFed = true
       this.#failure = ''
+      if (this.#recordedOnly !== info.recordedOnly) recorder.recordedOnly(this.#recordedOnly)
     } finally {
       this.#isOpening = false
     }
@@ -93,6 +97,7 @@ export class Recording {
   }
 
   recordedOnly(words: string): void {
+    this.#recordedOnly = words
     if (this.#isOn) this.#recorder?.recordedOnly(words)
   }
 

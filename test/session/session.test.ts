@@ -392,6 +392,25 @@ describe('Session, recording', () => {
     expect(info.recordedOnly).toBe('1 in 2, then 1 in 3, then all requests')
   })
 
+  it('says so, too, where it changed while the file was being opened', async () => {
+    const { session } = open({ traffic: null })
+    const only = (sampleEvery: number) =>
+      session.configure({ ...DEFAULT_SETTINGS, predicates: { ...DEFAULT_PREDICATES, sampleEvery } })
+    only(2)
+    for (const [name, during, words] of [
+      ['changed.pcapng', [3], '1 in 2, then 1 in 3'],
+      ['back.pcapng', [2, 3], '1 in 3'],
+    ] as const) {
+      const path = join(folder, name)
+      const recording = session.record(path)
+      for (const sampleEvery of during) only(sampleEvery)
+      await recording
+      await session.stopRecord()
+      const { info } = await loadCaptureFile(path, { budgetBytes })
+      expect(info.recordedOnly).toBe(words)
+    }
+  })
+
   it.runIf(existsSync('/dev/full'))('goes on without the file when the disk is full', async () => {
     const { source, session, problems } = open()
     session.addDriver('AFD')
