@@ -1,4 +1,5 @@
-// losses.ts: what a capture lacks, in words: records that were dropped, and payload that could not be had.
+// losses.ts: what a capture lacks, in words: records that were dropped, payload that could not be had, and requests that
+// capture options kept out.
 
 import { formatCount } from '../formats/values.ts'
 import { LossReason } from '../protocol/layout.ts'
@@ -25,6 +26,11 @@ export function describeLosses(losses: Losses): string {
   const parts = [dropped.length === 0 ? 'nothing dropped' : `dropped: ${dropped.join(', ')}`]
   if (withoutPayload.length > 0) parts.push(`without payload: ${withoutPayload.join(', ')}`)
   return parts.join('; ')
+}
+
+/** `recordedOnly` of a capture that was read, and not ''. */
+export function describeRecordedOnly(recordedOnly: string): string {
+  return `only some requests were recorded: ${recordedOnly}`
 }
 
 function describe(reasons: Partial<Record<Reason, string>>, losses: Losses): string[] {

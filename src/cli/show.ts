@@ -10,6 +10,7 @@ import type { Request } from '../model/request.ts'
 import type { Ticks } from '../protocol/ids.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
 import { CommandError, type Io, writeOut } from './io.ts'
+import { describeRecordedOnly } from './losses.ts'
 import { memoryOption, wholeNumber } from './options.ts'
 import { type Column, formatLine } from './table.ts'
 
@@ -70,7 +71,7 @@ async function show(files: string[], options: Options, io: Io): Promise<void> {
   checkFilter(options.filter)
   const budgetBytes = options.memory
   const lister = new Lister(options, io)
-  const { capture, warnings } = await loadCaptureFiles(files, {
+  const { capture, info, warnings } = await loadCaptureFiles(files, {
     budgetBytes,
     native: io.nativeCode(),
     onProgress: (capture) => capture.storeBytes < budgetBytes / 2 || lister.printOldest(capture),
@@ -78,6 +79,7 @@ async function show(files: string[], options: Options, io: Io): Promise<void> {
   lister.print(capture, capture.endRow)
   if (lister.missed > 0)
     warnings.push(`${lister.missed} requests did not fit into the memory allowed (--memory)`)
+  if (info.recordedOnly !== '') warnings.push(describeRecordedOnly(info.recordedOnly))
   for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
 }
 

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
 import type { FunctionStatistics } from '../model/capture.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
 import { type Io, writeOut } from './io.ts'
-import { describeLosses } from './losses.ts'
+import { describeLosses, describeRecordedOnly } from './losses.ts'
 import { type Column, formatTable } from './table.ts'
 
 /** Statistics cover rows that have left, so rows need little room: enough to pair starts with ends. */
@@ -57,7 +57,8 @@ async function stats(files: string[], options: Options, io: Io): Promise<void> {
       max: jsonNumber(nanoseconds(each.max)),
     }))
     const { losses, unpairedEnds } = capture
-    writeOut(io, `${JSON.stringify({ source: info.source, functions: shown, losses, unpairedEnds })}\n`)
+    const { source, recordedOnly } = info
+    writeOut(io, `${JSON.stringify({ source, recordedOnly, functions: shown, losses, unpairedEnds })}\n`)
     return
   }
   const line = (each: FunctionStatistics) => [
@@ -71,6 +72,7 @@ async function stats(files: string[], options: Options, io: Io): Promise<void> {
   const unpaired = formatCount(capture.unpairedEnds)
   const why = info.series > 1 && capture.unpairedEnds > 0 ? ', some in flight when this file began' : ''
   writeOut(io, `\n${info.os}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start${why}\n`)
+  if (info.recordedOnly !== '') writeOut(io, `${describeRecordedOnly(info.recordedOnly)}\n`)
 }
 
 function jsonNumber(value: number): number | null {

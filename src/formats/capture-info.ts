@@ -17,6 +17,6 @@ export interface CaptureInfo {
   source: 'device' | 'sim'
   /** The file's number in a recording that was spread over several, from 1; 0 = it is the only one. */
   series: number
-  /** Which requests were recorded, in words, if not all; '' = all. Other words later in the file are joined to it. */
+  /** Which requests were recorded when the file began, in words, if not all; '' = all. */
   recordedOnly: string
 }

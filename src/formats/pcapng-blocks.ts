@@ -80,7 +80,7 @@ export function decodeSeries(comment: string): number | null {
 }
 
 const RECORDED_ONLY = 'DriverMon records only'
-/** What stands in the comment instead of words where every request is recorded from then on. */
+/** What stands instead of '' where every request is recorded. */
 const ALL_REQUESTS = 'all requests'
 
 export function encodeRecordedOnly(words: string): string {
@@ -89,7 +89,20 @@ export function encodeRecordedOnly(words: string): string {
 
 /** null for a comment that says nothing of it. */
 export function decodeRecordedOnly(comment: string): string | null {
-  return comment.startsWith(`${RECORDED_ONLY}: `) ? comment.slice(RECORDED_ONLY.length + 2) : null
+  if (!comment.startsWith(`${RECORDED_ONLY}: `)) return null
+  const words = comment.slice(RECORDED_ONLY.length + 2)
+  return words === ALL_REQUESTS ? '' : words
+}
+
+/** Adds what is recorded from now on, unless it is what was recorded before. */
+export function addRecordedOnly(steps: string[], words: string): void {
+  if (words !== steps.at(-1)) steps.push(words)
+}
+
+/** `errors, then all requests`; '' where nothing but all requests was recorded. */
+export function joinRecordedOnly(steps: readonly string[]): string {
+  if (steps.every((words) => words === '')) return ''
+  return steps.map((words) => words || ALL_REQUESTS).join(', then ')
 }
 
 /** null for a comment that is not ours, or lacks something. */

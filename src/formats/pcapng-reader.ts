@@ -7,6 +7,7 @@
 import { ABI_VERSION } from '../protocol/layout.ts'
 import type { CaptureInfo } from './capture-info.ts'
 import {
+  addRecordedOnly,
   Block,
   BYTE_ORDER_MAGIC,
   decodeInfo,
@@ -36,6 +37,7 @@ const NO_BYTES = new Uint8Array(0)
 
 export class PcapngReader {
   #info: CaptureInfo | null = null
+  #recordedOnly: string[] = []
   /** Of an unfinished block. */
   #rest: Uint8Array = NO_BYTES
   /** Of the file, where `#rest` begins. */
@@ -48,6 +50,11 @@ export class PcapngReader {
   /** null until the file's head has been read. Never null once `push` has returned records. */
   get info(): CaptureInfo | null {
     return this.#info
+  }
+
+  /** Which requests were recorded, in words as CaptureInfo has them, one after the other; as far as it was read. */
+  get recordedOnly(): readonly string[] {
+    return this.#recordedOnly
   }
 
   /**
@@ -155,21 +162,15 @@ export class PcapngReader {
     if (this.#info !== null && encodeInfo(this.#info) !== encodeInfo(info)) {
       throw new PcapngError('a second capture with another clock follows: split the file', where)
     }
-    this.#info = {
-      ...info,
-      series,
-      recordedOnly: joinRecordedOnly(this.#info?.recordedOnly ?? '', recordedOnly),
-    }
+    this.#info = { ...info, series, recordedOnly }
+    addRecordedOnly(this.#recordedOnly, recordedOnly)
     this.#interfaces = []
   }
 
   #statistics(view: DataView, at: number, total: number): void {
     forEachOption(view, at + 20, at + total - 4, (code, from, length) => {
-      if (code !== Option.Comment || this.#info === null) return
-      const words = decodeRecordedOnly(decodeText(view, from, length))
-      if (words !== null) {
-        this.#info = { ...this.#info, recordedOnly: joinRecordedOnly(this.#info.recordedOnly, words) }
-      }
+      const words = code === Option.Comment ? decodeRecordedOnly(decodeText(view, from, length)) : null
+      if (words !== null) addRecordedOnly(this.#recordedOnly, words)
     })
   }
 
@@ -222,12 +223,6 @@ function forEachOption(
     visit(code, at + 4, length)
     at += 4 + ((length + 3) & ~3)
   }
-}
-
-/** `errors, then all requests`: what a reader must know of the whole file. */
-export function joinRecordedOnly(before: string, after: string): string {
-  if (before === '' || after === '') return before + after
-  return before.endsWith(after) ? before : `${before}, then ${after}`
 }
 
 function decodeText(view: DataView, from: number, length: number): string {

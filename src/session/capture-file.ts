@@ -2,8 +2,8 @@
 
 import { createReadStream } from 'node:fs'
 import type { CaptureInfo } from '../formats/capture-info.ts'
-import { encodeInfo } from '../formats/pcapng-blocks.ts'
-import { joinRecordedOnly, PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
+import { addRecordedOnly, encodeInfo, joinRecordedOnly } from '../formats/pcapng-blocks.ts'
+import { PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
 import { Capture } from '../model/capture.ts'
 import type { NativeStore } from '../model/native-store.ts'
 import { RecordError } from '../protocol/records.ts'
@@ -14,6 +14,7 @@ export class CaptureFileError extends Error {
 }
 
 export interface ReadCapture {
+  /** Of the first file; but `recordedOnly` is what was recorded from the first to the last, step by step. */
   info: CaptureInfo
   /** What should be known about the file beside its content: a torn tail. */
   warnings: string[]
@@ -58,6 +59,8 @@ class Loading {
   /** Of the first file; and of the one that was read last. */
   #info: CaptureInfo | null = null
   #last: { path: string; info: CaptureInfo } | null = null
+  /** As PcapngReader has it, of all files. */
+  #recordedOnly: string[] = []
   #warnings: string[] = []
 
   constructor(options: LoadOptions) {
@@ -87,10 +90,7 @@ class Loading {
       more = false
     }
     if (!reader.info || !this.#info) throw new PcapngError('there is no capture in it', 0)
-    this.#info = {
-      ...this.#info,
-      recordedOnly: joinRecordedOnly(this.#info.recordedOnly, reader.info.recordedOnly),
-    }
+    for (const words of reader.recordedOnly) addRecordedOnly(this.#recordedOnly, words)
     if (tornBytes > 0) {
       this.#warnings.push(`${path}: the last block is cut off (${tornBytes} bytes); the rest was read`)
     }
@@ -100,7 +100,8 @@ class Loading {
   finish(): ReadCapture & { capture: Capture } {
     if (!this.#capture || !this.#info) throw new CaptureFileError('there is no capture file to read')
     this.#capture.finish()
-    return { info: this.#info, capture: this.#capture, warnings: this.#warnings }
+    const info = { ...this.#info, recordedOnly: joinRecordedOnly(this.#recordedOnly) }
+    return { info, capture: this.#capture, warnings: this.#warnings }
   }
 
   #begin(path: string, info: CaptureInfo): Capture {

@@ -441,6 +441,17 @@ describe('drivermon record', () => {
     expect(summary.sampledOut).toBeGreaterThan(0)
     expect(summary.requests + summary.sampledOut!).toBe(50)
     expect(readFileSync(file, 'latin1')).toContain('DriverMon records only: 1 in 7')
+    // Whoever reads the file must not take them for all requests.
+    const told = 'only some requests were recorded: 1 in 7\n'
+    const shown = fakeWorld()
+    await shown.run('show', file)
+    expect(shown.err).toBe(`drivermon: ${told}`)
+    const counted = fakeWorld()
+    await counted.run('stats', file)
+    expect(counted.out.endsWith(`\n${told}`)).toBe(true)
+    const forMachines = fakeWorld()
+    await forMachines.run('stats', file, '--json')
+    expect(JSON.parse(forMachines.out)).toMatchObject({ recordedOnly: '1 in 7' })
   })
 
   it('says nothing of capture options where there are none', async () => {
@@ -748,9 +759,11 @@ describe('drivermon stats', () => {
     const summary = await recorded()
     const world = fakeWorld()
     await world.run('stats', file, '--json')
-    const { functions } = JSON.parse(world.out) as {
+    const { functions, recordedOnly } = JSON.parse(world.out) as {
       functions: { count: number; p50: number; max: number }[]
+      recordedOnly: string
     }
+    expect(recordedOnly).toBe('')
     expect(functions.reduce((sum, each) => sum + each.count, 0)).toBe(summary.requests)
     for (const each of functions) expect(each.max).toBeGreaterThanOrEqual(each.p50)
   })
