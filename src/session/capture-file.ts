@@ -1,4 +1,7 @@
 // capture-file.ts: reads capture files into a capture, piece by piece.
+//
+// Each file is complete in itself, so damage costs what lies behind it in its own file; that is told, and the next one is
+// read. Only where nothing at all can be read is the reading refused.
 
 import { createReadStream } from 'node:fs'
 import type { CaptureInfo } from '../formats/capture-info.ts'
@@ -16,7 +19,7 @@ export class CaptureFileError extends Error {
 export interface ReadCapture {
   /** Of the first file; but `recordedOnly` is what was recorded from the first to the last, step by step. */
   info: CaptureInfo
-  /** What should be known about the file beside its content: a torn tail. */
+  /** What should be known about the files beside their content: damage, a torn tail, a gap. */
   warnings: string[]
 }
 
@@ -62,17 +65,18 @@ class Loading {
   /** As PcapngReader has it, of all files. */
   #recordedOnly: string[] = []
   #warnings: string[] = []
+  /** Of the first file of which nothing could be read. */
+  #refusal: CaptureFileError | null = null
 
   constructor(options: LoadOptions) {
     this.#options = options
   }
 
-  /** Returns whether more is wanted. */
+  /** Reads what is whole of a file. Returns whether more is wanted. */
   async read(path: string): Promise<boolean> {
     const reader = new PcapngReader()
     let capture: Capture | null = null
     let more = true
-    let tornBytes = 0
     try {
       for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
         const records = reader.push(chunk as Uint8Array)
@@ -82,23 +86,29 @@ class Loading {
         more = this.#options.onProgress?.(capture) !== false
         if (!more) break
       }
-      tornBytes = more ? reader.end().tornBytes : 0
+      const tornBytes = more ? reader.end().tornBytes : 0
+      if (tornBytes > 0) {
+        this.#warnings.push(`${path}: the last block is cut off (${tornBytes} bytes); the rest was read`)
+      }
     } catch (error) {
+      if (!isDamage(error)) throw error
+      const message = messageOf(path, error)
+      if (!capture) {
+        this.#refusal ??= new CaptureFileError(message, { cause: error })
+        this.#warnings.push(`${message}; nothing of it was read`)
+        return more
+      }
       // What was read stays; behind the damage nothing is to be trusted.
-      if (!capture || !isDamage(error)) throw error
-      this.#warnings.push(`${messageOf(path, error)}; what comes before it was read, and nothing after`)
-      more = false
+      this.#warnings.push(`${message}; what comes before it was read, and nothing after it in this file`)
     }
-    if (!reader.info || !this.#info) throw new PcapngError('there is no capture in it', 0)
     for (const words of reader.recordedOnly) addRecordedOnly(this.#recordedOnly, words)
-    if (tornBytes > 0) {
-      this.#warnings.push(`${path}: the last block is cut off (${tornBytes} bytes); the rest was read`)
-    }
     return more
   }
 
   finish(): ReadCapture & { capture: Capture } {
-    if (!this.#capture || !this.#info) throw new CaptureFileError('there is no capture file to read')
+    if (!this.#capture || !this.#info) {
+      throw this.#refusal ?? new CaptureFileError('there is no capture file to read')
+    }
     this.#capture.finish()
     const info = { ...this.#info, recordedOnly: joinRecordedOnly(this.#recordedOnly) }
     return { info, capture: this.#capture, warnings: this.#warnings }
@@ -114,7 +124,9 @@ class Loading {
       throw new CaptureFileError(`${path}: comes before ${before.path}: name the files in their order`)
     }
     if (before && info.series > before.info.series + 1) {
-      this.#warnings.push(`${path}: it does not follow ${before.path}: files between them are missing`)
+      this.#warnings.push(
+        `${path}: it does not follow ${before.path}: what was recorded between them is missing`,
+      )
     }
     this.#info ??= info
     this.#capture ??= captureOf(info, this.#options)
@@ -138,7 +150,6 @@ function messageOf(path: string, error: Damage): string {
 }
 
 function readable(path: string, error: unknown): unknown {
-  if (isDamage(error)) return new CaptureFileError(messageOf(path, error), { cause: error })
   const { code } = error as NodeJS.ErrnoException
   if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) return error
   return new CaptureFileError(`${path}: ${READ_ERRORS[code] ?? `cannot be read (${code})`}`, { cause: error })

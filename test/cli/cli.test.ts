@@ -684,6 +684,18 @@ describe('drivermon show', () => {
     expect(world.out.split('\n').length).toBeGreaterThan(300)
   })
 
+  it('reads the files of a recording though the newest is empty', async () => {
+    await recorded()
+    const empty = join(folder, 'empty.pcapng')
+    writeFileSync(empty, '')
+    const world = fakeWorld()
+    expect(await world.run('show', file, empty, '--format', 'jsonl')).toBe(0)
+    expect(world.out.trimEnd().split('\n')).toHaveLength(400)
+    expect(world.err).toMatch(
+      /^drivermon: .*empty\.pcapng: the file ends before .*; nothing of it was read\n$/,
+    )
+  })
+
   it.each([
     ['no file', () => join(folder, 'none'), 'there is no such file'],
     ['a folder', () => folder, 'is a folder'],
