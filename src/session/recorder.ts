@@ -30,6 +30,11 @@ const LOW_WATER_BYTES = HIGH_WATER_BYTES - WRITE_BUFFERS * BUFFER_BYTES
 const POOLED_BUFFERS = 32
 /** How long somebody who wants to end a recording waits for a disk that does nothing at all. */
 const PATIENCE_MS = 20_000
+/**
+ * As many times as long while a file is closed: all that the system has kept back of it goes to the disk then, and there
+ * is no answer before the last of it. It may keep back 12 GB where there is much memory; a slow disk takes 20 MB a second.
+ */
+const CLOSING_PATIENCES = 30
 /** How often it is looked whether the file is still there. */
 const CHECK_INTERVAL_MS = 1000
 
@@ -100,8 +105,9 @@ export class Recorder {
   #writing = false
   /** Resolves when nothing is being written. */
   #written: Promise<void> = Promise.resolve()
-  /** Resolves when the file before is closed, which takes the disk a moment. */
+  /** Resolves when the file before is closed, which takes the disk a moment or, if it is slow, minutes. */
   #closed: Promise<void> = Promise.resolve()
+  #closing = false
   #finished: Promise<void> | null = null
   /** What the disk has done so far, in answers; looked at by the timer. */
   #answers = 0
@@ -192,11 +198,13 @@ export class Recorder {
   /** Somebody waits: from now on a disk that does not answer for some time ends the recording by an error. */
   hurry(): void {
     let seen = this.#answers
+    let silences = 0
     this.#timer ??= setInterval(() => {
-      const isStuck = seen === this.#answers && (this.#writing || this.#finished !== null)
+      const isSilent = seen === this.#answers && (this.#writing || this.#finished !== null)
       seen = this.#answers
-      if (!isStuck) return
-      const seconds = Math.round(this.#patienceMs / 1000)
+      silences = isSilent ? silences + 1 : 0
+      if (silences < (this.#closing ? CLOSING_PATIENCES : 1)) return
+      const seconds = Math.round((silences * this.#patienceMs) / 1000)
       this.#fail(new RecordingError(`the disk has not answered for ${seconds} s`, null))
       this.#giveUp()
     }, this.#patienceMs)
@@ -237,11 +245,14 @@ export class Recorder {
   }
 
   async #closeFile(file: FileHandle, path: string): Promise<void> {
+    this.#closing = true
     try {
       await closeFile(file)
       this.#answers++
     } catch (error) {
       this.#fail(error, path)
+    } finally {
+      this.#closing = false
     }
   }
 
@@ -347,6 +358,7 @@ export class Recorder {
     await this.#checkIsThere()
     // While the next one is written; but no more than one waits for its disk.
     await this.#closed
+    if (this.#failed) return
     this.#closed = this.#closeFile(this.#file, this.#path)
     try {
       const { path, file } = await this.#files.next()

@@ -103,10 +103,10 @@ class FakeFile {
   }
 }
 
-function setup(patienceMs?: number) {
+function setup(patienceMs?: number, rotation: Rotation | null = null) {
   const file = new FakeFile()
   const log: string[] = []
-  const files = new RecordingFiles('x.pcapng', null, false)
+  const files = new RecordingFiles('x.pcapng', rotation, false)
   const events = {
     ...noEvents,
     onDrained: () => log.push('drained'),
@@ -114,10 +114,31 @@ function setup(patienceMs?: number) {
   }
   const handle = file as unknown as FileHandle
   const recorder = new Recorder(files, 'x.pcapng', handle, INFO, undefined, events, patienceMs)
-  return { file, log, recorder }
+  return { file, files, log, recorder }
 }
 
+afterEach(() => {
+  vi.useRealTimers()
+})
+
 const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+const MINUTE_MS = 60_000
+/** Lets so many minutes go by for whoever waits for a disk. */
+async function minutesPass(count: number): Promise<void> {
+  vi.advanceTimersByTime(count * MINUTE_MS)
+  await turn()
+}
+
+/** Lets the system take its time to put a file on the disk, until it is told that it has. */
+function slowToSync(file: Pick<FileHandle, 'datasync'>): () => void {
+  let synced = () => {}
+  const done = new Promise<void>((resolve) => {
+    synced = resolve
+  })
+  file.datasync = () => done
+  return () => synced()
+}
 
 describe('Recorder', () => {
   it('holds the capture up while a slow disk catches up, and loses nothing', async () => {
@@ -248,6 +269,72 @@ describe('Recorder', () => {
     clearInterval(answers)
     expect(log).toEqual(['drained'])
     expect(recorder.counts.discarded).toBe(0)
+  })
+
+  it('waits for minutes while a slow disk gets what the system has kept back', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    const { file, log, recorder } = setup()
+    const synced = slowToSync(file)
+    recorder.append(RECORD)
+    const finished = recorder.finish()
+    await turn()
+    await minutesPass(9)
+    expect([log, file.closed]).toEqual([[], false])
+    synced()
+    await finished
+    expect([log, file.closed]).toEqual([[], true])
+    expect(recorder.counts).toEqual({ offered: 1, written: 1, discarded: 0 })
+  })
+
+  it('does not wait for ever for a disk that never gets to the end of it', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    const { file, log, recorder } = setup()
+    slowToSync(file)
+    recorder.append(RECORD)
+    const finished = recorder.finish()
+    await turn()
+    while (log.length === 0) await minutesPass(1)
+    await finished
+    expect(log).toEqual([
+      'x.pcapng: recording stopped: the disk has not answered for 600 s. Of 1 records so far 1 can be read',
+    ])
+  })
+
+  /** Three files of a record each: a slow disk closes the first, the second is written, the third waits for its turn. */
+  async function slowToSwitch() {
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+    const { file, files, log, recorder } = setup(undefined, { sizeBytes: 1, timeMs: 0, keep: 0 })
+    const synced = slowToSync(file)
+    const next = vi.spyOn(files, 'next')
+    next.mockImplementation(async () => ({ path: 'y.pcapng', file: new FakeFile() as unknown as FileHandle }))
+    recorder.append(concat([RECORD, RECORD, RECORD]))
+    const finished = recorder.finish()
+    await turn()
+    expect(next).toHaveBeenCalledTimes(1)
+    return { log, recorder, next, synced, finished }
+  }
+
+  it('throws nothing away while a slow disk closes the file before', async () => {
+    const { log, recorder, next, synced, finished } = await slowToSwitch()
+    await minutesPass(9)
+    synced()
+    await finished
+    expect(next).toHaveBeenCalledTimes(2)
+    expect(log).toEqual([])
+    expect(recorder.counts).toEqual({ offered: 3, written: 3, discarded: 0 })
+  })
+
+  it('says what is lost where the file before is never closed, and begins no other should it be after all', async () => {
+    const { log, recorder, next, synced, finished } = await slowToSwitch()
+    while (log.length === 0) await minutesPass(1)
+    await finished
+    expect(log).toEqual([
+      expect.stringContaining('the disk has not answered for 600 s. Of 3 records so far 2'),
+    ])
+    expect(recorder.counts).toEqual({ offered: 3, written: 2, discarded: 1 })
+    synced()
+    await turn()
+    expect(next).toHaveBeenCalledTimes(1)
   })
 
   it('lets a capture go on that was held up when the disk failed', async () => {
