@@ -2,27 +2,18 @@
 
 import type { Column } from '../grid/columns.ts'
 import { columnsInOrder, moveColumn, resetColumns } from '../grid/request-columns.ts'
-import { sort } from '../state/query.ts'
+import { setSort, sort } from '../state/query.ts'
 import { columnWidths, hiddenColumns } from '../state/settings.ts'
 import type { MenuEntry } from './entry.ts'
 
 export function columnMenu({ id, title, field }: Column): MenuEntry[] {
-  const order = (descending: boolean) => () => {
-    sort.value = { field, descending }
-  }
+  const order = (descending: boolean) => () => setSort({ field, descending })
   const isOrder = (descending: boolean) => sort.value?.field === field && sort.value.descending === descending
   return [
     { kind: 'heading', label: title },
     { kind: 'radio', label: 'Ascending', on: isOrder(false), run: order(false) },
     { kind: 'radio', label: 'Descending', on: isOrder(true), run: order(true) },
-    {
-      kind: 'radio',
-      label: 'As captured',
-      on: sort.value === null,
-      run: () => {
-        sort.value = null
-      },
-    },
+    { kind: 'radio', label: 'As captured', on: sort.value === null, run: () => setSort(null) },
     { kind: 'line' },
     { kind: 'action', label: 'Move left', keys: 'Alt ←', run: () => moveColumn(id, -1) },
     { kind: 'action', label: 'Move right', keys: 'Alt →', run: () => moveColumn(id, 1) },

@@ -27,6 +27,8 @@ export const drivers = signal<DriverEntry[] | null>(null)
 export const inFlight = signal<InFlightList | null>(null)
 /** Something asked for did not work. Stays until it is dismissed or something else is tried. */
 export const problem = signal('')
+/** What went wrong by itself, oldest first. Each stays until it is dismissed. */
+export const notices = signal<readonly string[]>([])
 export const filterProblem = signal<{ filter: string; message: string; start: number; end: number } | null>(
   null,
 )
@@ -72,6 +74,9 @@ export function readRows(reader: (rows: Rows) => void): void {
   rowReader = reader
   reader(rows)
 }
+
+/** More than anybody reads. */
+const MOST_NOTICES = 100
 
 let worker: Remote<WorkerApi>
 let lookedAt = -1
@@ -132,6 +137,8 @@ function take(frame: Frame): void {
       connection.value = frame.state
       return
     case 'state':
+      // A new capture has other rows with the same numbers.
+      if (frame.state.running && session.peek()?.running === false) select(null)
       session.value = frame.state
       return
     case 'status':
@@ -144,6 +151,7 @@ function take(frame: Frame): void {
       inFlight.value = frame.list
       return
     case 'names':
+      if (frame.names.forgetDetails) names.details.clear()
       for (const [id, name] of frame.names.drivers) names.drivers.set(id, name)
       for (const [id, name] of frame.names.processes) names.processes.set(id, name)
       for (const [id, name] of frame.names.details) names.details.set(id, name)
@@ -151,7 +159,7 @@ function take(frame: Frame): void {
       return
     case 'rows':
       rows = { window: RowWindow.decode(frame.buffer, rows.window), asked: frame.view }
-      isSettled.value ||= rows.window!.isComplete
+      if (frame.view.query === lookedAt) isSettled.value ||= rows.window!.isComplete
       rowReader(rows)
       return
     case 'charts':
@@ -167,7 +175,15 @@ function take(frame: Frame): void {
     case 'error':
       problem.value = frame.message
       return
+    case 'notice':
+      dismiss(frame.message)
+      notices.value = [...notices.value, frame.message].slice(-MOST_NOTICES)
+      return
   }
+}
+
+export function dismiss(notice: string): void {
+  notices.value = notices.value.filter((each) => each !== notice)
 }
 
 /** A new connection may be to a new core: its numbers and names are its own. */

@@ -1,7 +1,7 @@
 // query.ts: what the grid shows: filter, order, and whether it stays at the tail. Which rows of it, the grid knows.
 
 import { batch, effect, signal } from '@preact/signals'
-import type { Sort } from '../../src/protocol/wire.ts'
+import { MAX_FILTER_LENGTH, type Sort } from '../../src/protocol/wire.ts'
 import { filterProblem, session } from './link.ts'
 
 /** The filter in force. What is being typed lives in the filter field. */
@@ -14,20 +14,27 @@ effect(() => {
   if (session.value?.source === 'file') follow.value = false
 })
 
+/** What is longer than the core takes is cut where the core will still say so. */
 export function setFilter(text: string): void {
-  filterProblem.value = null
-  filter.value = text
+  const asked = text.slice(0, MAX_FILTER_LENGTH + 1)
+  // The same again is not asked again, and remains as wrong as it was.
+  if (asked !== filter.value) filterProblem.value = null
+  filter.value = asked
+}
+
+export function setSort(to: Sort | null): void {
+  batch(() => {
+    sort.value = to
+    // In another order than that of time the tail is no place to stay at.
+    if (to) follow.value = false
+  })
 }
 
 /** First up, then down, then capture order again. */
 export function sortBy(field: string): void {
   const old = sort.value
-  batch(() => {
-    if (old?.field !== field) sort.value = { field, descending: false }
-    else sort.value = old.descending ? null : { field, descending: true }
-    // In another order than that of time the tail is no place to stay at.
-    if (sort.value) follow.value = false
-  })
+  if (old?.field !== field) setSort({ field, descending: false })
+  else setSort(old.descending ? null : { field, descending: true })
 }
 
 export function toggleFollow(): void {

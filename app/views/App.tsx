@@ -2,7 +2,7 @@
 
 import { useLayoutEffect } from 'preact/hooks'
 import { openDialog } from '../state/dialogs.ts'
-import { problem, selectedRow, session } from '../state/link.ts'
+import { dismiss, notices, problem, selectedRow, session } from '../state/link.ts'
 import { openMenu } from '../state/menus.ts'
 import { chartsHeight, chartsOpen, detailHeight, detailOpen } from '../state/settings.ts'
 import { Charts } from './Charts.tsx'
@@ -35,7 +35,7 @@ export function App() {
       }}
     >
       <Header />
-      <Problem />
+      <Problems />
       {showCharts && (
         <>
           <Charts />
@@ -68,21 +68,33 @@ export function App() {
   )
 }
 
-function Problem() {
+function Problems() {
   // The dialog in which something was tried shows what came of it.
-  if (!problem.value || openDialog.value) return null
+  const answer = openDialog.value ? '' : problem.value
+  if (!answer && notices.value.length === 0) return null
   return (
-    <div class="notice error" role="alert">
+    <div class="notices" role="alert">
+      {notices.value.map((notice) => (
+        <Notice key={notice} text={notice} close={() => dismiss(notice)} />
+      ))}
+      {answer && (
+        <Notice
+          text={answer}
+          close={() => {
+            problem.value = ''
+          }}
+        />
+      )}
+    </div>
+  )
+}
+
+function Notice({ text, close }: { text: string; close: () => void }) {
+  return (
+    <div class="notice error">
       <Icon name="warning" />
-      <span>{problem.value}</span>
-      <button
-        type="button"
-        class="button quiet"
-        aria-label="Dismiss"
-        onClick={() => {
-          problem.value = ''
-        }}
-      >
+      <span>{text}</span>
+      <button type="button" class="button quiet" aria-label="Dismiss" onClick={close}>
         <Icon name="close" />
       </button>
     </div>

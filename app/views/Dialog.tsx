@@ -10,7 +10,10 @@ export function Dialog({ title, children }: { title: string; children: Component
   const dialog = useRef<HTMLDialogElement>(null)
   // At once: what is typed next is meant for it.
   useLayoutEffect(() => {
-    dialog.current?.showModal()
+    const shown = dialog.current!
+    shown.showModal()
+    // The browser gives the focus back when a dialog is closed, not when it is taken away.
+    return () => shown.close()
   }, [])
   const close = () => {
     openDialog.value = null
@@ -20,7 +23,8 @@ export function Dialog({ title, children }: { title: string; children: Component
       ref={dialog}
       class="dialog"
       aria-label={title}
-      onClose={close}
+      // Closed because it is taken away: another one may be open by now.
+      onClose={() => dialog.current && close()}
       // A press on the backdrop lands on the dialog itself; one inside lands on what is in it.
       onMouseDown={(event) => event.target === dialog.current && close()}
     >

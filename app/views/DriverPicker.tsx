@@ -10,6 +10,8 @@ import { Icon } from './Icon.tsx'
 export function DriverPicker() {
   const [search, setSearch] = useState('')
   const [active, setActive] = useState(0)
+  /** Watched when the dialog opened. What is hooked meanwhile stays where it is: the next press shall find what it sees. */
+  const [onTop] = useState(() => new Set(session.peek()?.drivers.map(({ name }) => name.toLowerCase())))
   /** The driver whose warning must be answered first. */
   const [asked, setAsked] = useState('')
   const list = useRef<HTMLUListElement>(null)
@@ -26,25 +28,27 @@ export function DriverPicker() {
   }, [active])
 
   const all = drivers.value
-  const hooked = new Set(session.value?.drivers.map((driver) => driver.name))
   const wanted = search.trim().toLowerCase()
+  const isOnTop = ({ name }: DriverEntry) => Number(onTop.has(name.toLowerCase()))
   const found = (all ?? [])
     .filter((entry) => `${entry.name} ${entry.displayName}`.toLowerCase().includes(wanted))
-    .sort((a, b) => Number(hooked.has(b.name)) - Number(hooked.has(a.name)) || a.name.localeCompare(b.name))
+    .sort((a, b) => isOnTop(b) - isOnTop(a) || a.name.localeCompare(b.name))
   const watch = (name: string, force: boolean) => {
     setAsked('')
     command({ type: 'addDriver', name, force })
   }
   const toggle = (entry: DriverEntry) => {
-    if (hooked.has(entry.name)) command({ type: 'removeDriver', name: entry.name })
+    if (entry.hooked) command({ type: 'removeDriver', name: entry.name })
     else if (entry.warning) setAsked(entry.name)
     else watch(entry.name, false)
   }
   const onKey = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key]
     if (step !== undefined) setActive(Math.min(Math.max(0, active + step), Math.max(0, found.length - 1)))
-    else if (event.key === 'Enter' && found[active]) toggle(found[active])
-    else return
+    else if (event.key === 'Enter') {
+      // A key that is held down would go on and on.
+      if (found[active] && !event.repeat) toggle(found[active])
+    } else return
     event.preventDefault()
   }
 
@@ -73,7 +77,7 @@ export function DriverPicker() {
       )}
       <ul class="driver-list" id="driver-list" ref={list}>
         {found.map((entry, index) => {
-          const on = hooked.has(entry.name)
+          const on = entry.hooked
           return (
             <li key={entry.name} class={index === active ? 'active' : ''}>
               <button
@@ -117,7 +121,7 @@ export function DriverPicker() {
         <span class="dim">
           {formatCount(found.length)} of {formatCount(all?.length ?? 0)} drivers · ↑ ↓ choose, Enter watches
         </span>
-        <span class="dim">{formatCount(hooked.size)} watched</span>
+        <span class="dim">{formatCount(session.value?.drivers.length ?? 0)} watched</span>
       </footer>
     </Dialog>
   )

@@ -5,6 +5,7 @@ import { useSignalEffect } from '@preact/signals'
 import { useRef, useState } from 'preact/hooks'
 import { formatCount } from '../../src/formats/values.ts'
 import type { Completion, completeFilter } from '../../src/model/filter/complete.ts'
+import { MAX_FILTER_LENGTH } from '../../src/protocol/wire.ts'
 import { filterProblem, names, status } from '../state/link.ts'
 import { filter, setFilter } from '../state/query.ts'
 import { COMPLETIONS_ID, Completions, completionId } from './Completions.tsx'
@@ -105,6 +106,7 @@ export function FilterField() {
           aria-describedby={problem && !completions ? 'filter-problem' : undefined}
           title="Filter (/ or Ctrl+F)"
           spellcheck={false}
+          maxLength={MAX_FILTER_LENGTH + 1}
           autocomplete="off"
           onFocus={async () => {
             complete.current ??= (await import('../../src/model/filter/complete.ts')).completeFilter

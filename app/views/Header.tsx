@@ -160,7 +160,7 @@ function CaptureButton({ disabled }: { disabled: boolean }) {
     <button
       type="button"
       class={`button ${only ? 'narrowed' : ''}`}
-      title={only ? `Capture options (O)\nRecording only ${only}` : 'Capture options: what is recorded (O)'}
+      title={only ? `Capture options (O)\nRecorded: ${only}` : 'Capture options: what is recorded (O)'}
       aria-label="Capture options"
       disabled={disabled}
       onClick={chooseRequests}
@@ -168,7 +168,7 @@ function CaptureButton({ disabled }: { disabled: boolean }) {
       <Icon name="funnel" />
       {only && (
         <span class="only" data-testid="recorded-only">
-          recording only {only}
+          recorded: {only}
         </span>
       )}
     </button>

@@ -21,6 +21,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
   private readonly connection: Connection
   private metrics: Metrics | null = null
   private ticksPerSecond = 0
+  private running = false
   private view: View | null = null
   /** What the core was asked for last, and whether it has yet to answer. */
   private sent: View | null = null
@@ -85,6 +86,9 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
         return
       case 'state':
         this.ticksPerSecond = message.state.ticksPerSecond
+        // A new capture counts anew, and what comes next is the first that it has counted.
+        if (message.state.running && !this.running) this.metrics = null
+        this.running = message.state.running
         this.emit(message)
         return
       case 'tick':
@@ -102,6 +106,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
       case 'inFlight':
       case 'filterError':
       case 'error':
+      case 'notice':
         this.emit(message)
         return
     }

@@ -83,6 +83,7 @@ export type Frame =
   | { type: 'detail'; row: RowId; detail: Detail | null }
   | { type: 'filterError'; filter: string; message: string; start: number; end: number }
   | { type: 'error'; message: string }
+  | { type: 'notice'; message: string }
 
 export interface View extends ViewRequest {
   /** Counts the page's changes of filter and order: rows of an earlier one are not those asked for. */

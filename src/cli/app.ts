@@ -98,8 +98,7 @@ interface Opened {
 function openLive(options: Options, io: Io): Opened {
   const kind = sourceKind(options, io)
   const session = openSession(kind, options, 0, io)
-  // Also when no page is there to show it, as when the last one was closed.
-  session.subscribe({ state: () => {}, problem: (message) => io.err.write(`drivermon: ${message}\n`) })
+  printProblems(session, io)
   const names = options.driver ?? (kind === 'sim' ? SIM_DRIVERS : [])
   try {
     addDrivers(session, names, options, io)
@@ -123,13 +122,18 @@ async function openFiles(
     onProgress: () => interruption.count === 0,
   })
   // A disk that does not answer is not waited for.
-  const opened = await Promise.race([opening, interruption.first.then(() => null)])
-  if (opened === null || interruption.count > 0) {
+  const subject = await Promise.race([opening, interruption.first.then(() => null)])
+  if (subject === null || interruption.count > 0) {
     interruption.checkNoFault()
     throw new CommandError('ended before the file was read', 130)
   }
-  for (const warning of opened.warnings) io.err.write(`drivermon: ${warning}\n`)
-  return { subject: opened.subject, close: async () => {}, abort: () => {} }
+  printProblems(subject, io)
+  return { subject, close: async () => {}, abort: () => {} }
+}
+
+/** Also when no page is there to show it, as when the last one was closed. */
+function printProblems(subject: Subject, io: Io): void {
+  subject.subscribe({ state: () => {}, problem: (message) => io.err.write(`drivermon: ${message}\n`) })
 }
 
 /** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */

@@ -10,7 +10,10 @@ import type { CaptureSettings } from './capture-settings.ts'
 import type { RequestInFlight } from './control.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from './ids.ts'
 
-export const WIRE_VERSION = 1
+export const WIRE_VERSION = 2
+
+/** Of what may be asked for as a filter, in UTF-16 units; the core says so of a longer one. */
+export const MAX_FILTER_LENGTH = 8192
 
 /** How the grid may be sorted. `null` = capture order. Names are those of model/fields.ts. */
 export interface Sort {
@@ -144,6 +147,8 @@ export interface Names {
   processes: [number, string][]
   /** Index into the store's dictionary of details (file names of CREATE), which rows carry as `detail`. */
   details: [number, string][]
+  /** Details sent before are sent again when they are needed: there were so many that they are better forgotten. */
+  forgetDetails: boolean
 }
 
 /** The oldest requests that have not ended, oldest first. */
@@ -167,6 +172,8 @@ export type ServerMessage =
   | { type: 'filterError'; filter: string; message: string; start: number; end: number }
   /** Something asked for did not work; says what to do. */
   | { type: 'error'; message: string }
+  /** Something went wrong by itself. */
+  | { type: 'notice'; message: string }
 
 /** One row with all that is known of it. Addresses and offsets are hex or decimal strings: they need 64 bits. */
 export interface RowDetail {

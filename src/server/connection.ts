@@ -33,6 +33,8 @@ const TURN_MS = 2
 const HOLD_MS = 300
 const HOLD_SORTED_MS = 2000
 const MAX_BUFFERED_BYTES = 1 << 20
+/** Names of files that a page keeps: those of a busy file system never end. */
+const MOST_DETAILS = 20_000
 /** Of the WebSocket protocol. */
 const INTERNAL_ERROR = 1011
 const WINDOW_FLAGS = 24
@@ -92,7 +94,7 @@ class Connection {
     this.#timer = setInterval(beat, WINDOW_INTERVAL_MS)
     this.#unsubscribe = subject.subscribe({
       state: this.#guarded(() => this.#sendState()),
-      problem: (message) => this.#send({ type: 'error', message }),
+      problem: (message) => this.#send({ type: 'notice', message }),
       grown: () => this.#wake(),
     })
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary))
@@ -115,7 +117,7 @@ class Connection {
       } catch (error) {
         this.#leave()
         this.#report(error)
-        this.#send({ type: 'error', message: `This view has failed: ${messageOf(error)}` })
+        this.#send({ type: 'notice', message: `This view has failed: ${messageOf(error)}` })
         this.#socket.close(INTERNAL_ERROR)
       }
     }
@@ -191,20 +193,26 @@ class Connection {
     this.#viewStamp++
     this.#viewDirty = true
     this.#anchorIndex = request.anchor?.index ?? 0
-    try {
-      this.#query(request.filter, request.sort)
-      this.#asked = request
-    } catch (error) {
-      if (!(error instanceof FilterError)) throw error
-      const { start, end } = error
-      this.#send({ type: 'filterError', filter: request.filter, message: error.message, start, end })
-      const { filter, sort } = this.#next ?? this.#view
-      this.#asked = { ...request, filter, sort }
-    }
+    this.#asked = { ...request, filter: this.#queryOrEarlier(request.filter, request.sort) }
     this.#advance()
     // At once if there is an answer, unless another was just given: a page that scrolls asks as fast as it is answered.
     const isDue = performance.now() >= this.#sentAtMs + WINDOW_INTERVAL_MS
     if (isDue && !this.#next && this.#view.complete && this.#keepsUp) this.#sendWindow()
+  }
+
+  /** Where the filter cannot be understood the earlier one stays in force, in the new order. Returns which one is. */
+  #queryOrEarlier(filter: string, sort: Sort | null): string {
+    try {
+      this.#query(filter, sort)
+      return filter
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error
+      const { message, start, end } = error
+      this.#send({ type: 'filterError', filter, message, start, end })
+      const earlier = (this.#next ?? this.#view).filter
+      this.#query(earlier, sort)
+      return earlier
+    }
   }
 
   /** Whatever was asked for before and has not come is given up. */
@@ -339,15 +347,18 @@ class Connection {
     const { drivers, processNames, details } = this.#capture
     const newDrivers = [...drivers].filter(([id]) => !this.#sentDrivers.has(id))
     const newProcesses = new Set<number>()
-    const newDetails = new Set<number>()
+    const shownDetails = new Set<number>()
     const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
     for (let at = WINDOW_HEADER_BYTES; at < frame.byteLength; at += ROW_BYTES) {
       const process = view.getUint32(at + ROW_PROCESS, true)
       const detail = view.getUint32(at + ROW_DETAIL, true)
       if (!this.#sentProcesses.has(process)) newProcesses.add(process)
-      if (detail !== 0 && !this.#sentDetails.has(detail)) newDetails.add(detail)
+      if (detail !== 0) shownDetails.add(detail)
     }
-    if (newDrivers.length + newProcesses.size + newDetails.size === 0) return
+    const forgetDetails = this.#sentDetails.size + shownDetails.size > MOST_DETAILS
+    if (forgetDetails) this.#sentDetails.clear()
+    const newDetails = [...shownDetails].filter((detail) => !this.#sentDetails.has(detail))
+    if (newDrivers.length + newProcesses.size + newDetails.length === 0) return
     for (const [id] of newDrivers) this.#sentDrivers.add(id)
     for (const process of newProcesses) this.#sentProcesses.add(process)
     for (const detail of newDetails) this.#sentDetails.add(detail)
@@ -356,7 +367,8 @@ class Connection {
       names: {
         drivers: newDrivers,
         processes: [...newProcesses].map((index) => [index, processNames[index]]),
-        details: [...newDetails].map((index) => [index, details.get(index) ?? '']),
+        details: newDetails.map((index) => [index, details.get(index) ?? '']),
+        forgetDetails,
       },
     })
   }

@@ -9,24 +9,23 @@ import type { DriverEntry, SessionState } from '../protocol/wire.ts'
 import { type LoadOptions, loadCaptureFiles } from './capture-file.ts'
 import { checkBudget } from './memory-budget.ts'
 import { SessionError } from './session-error.ts'
-import type { Gauges, Subject } from './subject.ts'
+import type { Gauges, Subject, SubjectEvents } from './subject.ts'
 
-export async function openFileSubject(
-  paths: readonly string[],
-  options: LoadOptions,
-): Promise<{ subject: Subject; warnings: string[] }> {
+export async function openFileSubject(paths: readonly string[], options: LoadOptions): Promise<Subject> {
   const { capture, info, warnings } = await loadCaptureFiles(paths, options)
-  return { subject: new FileSubject(paths, info, capture), warnings }
+  return new FileSubject(paths, info, capture, warnings)
 }
 
 class FileSubject implements Subject {
   readonly capture: Capture
   #paths: readonly string[]
   #info: CaptureInfo
+  #warnings: readonly string[]
   #gauges: Gauges
 
-  constructor(paths: readonly string[], info: CaptureInfo, capture: Capture) {
+  constructor(paths: readonly string[], info: CaptureInfo, capture: Capture, warnings: readonly string[]) {
     this.#paths = paths
+    this.#warnings = warnings
     this.#info = info
     this.capture = capture
     this.#gauges = finalGauges(info, capture)
@@ -54,7 +53,9 @@ class FileSubject implements Subject {
     return this.#gauges
   }
 
-  subscribe(): () => void {
+  /** What was wrong with the files is known by now. */
+  subscribe(events: SubjectEvents): () => void {
+    for (const warning of this.#warnings) events.problem(warning)
     return () => {}
   }
 

@@ -257,6 +257,8 @@ export class Session implements Subject {
     if (traffic) this.#source.startTraffic(traffic)
     this.#countersTimer = setInterval(() => this.#readCounters(), COUNTERS_INTERVAL_MS)
     this.#hooksTimer = setInterval(() => this.#checkHooks(), HOOKS_INTERVAL_MS)
+    // At once, too: until the next reading, what was counted before would look like a part of this capture.
+    this.#readCounters()
     this.#changed()
   }
 

@@ -5,7 +5,8 @@ import { WebSocket } from 'ws'
 import { RowWindow } from '../../app/rows/row-window.ts'
 import { CoreClient } from '../../app/worker/core-client.ts'
 import type { Frame, View } from '../../app/worker/frames.ts'
-import type { RowId } from '../../src/protocol/ids.ts'
+import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
+import { LATENCY_BUCKETS } from '../../src/protocol/layout.ts'
 import { type FakeCore, startFakeCore } from './fake-core.ts'
 
 const open: { close(): void | Promise<void> }[] = []
@@ -88,6 +89,34 @@ test('rates come from the ticks', async () => {
   for (let i = 0; i < 40; i++) core.advance(0.1)
   await vi.waitFor(() => expect(seen('charts').at(-1)?.rate ?? 0).toBeGreaterThan(1000))
   expect(seen('status').at(-1)!.status).not.toHaveProperty('latency')
+})
+
+test('a new capture is charted from its own first reading on', async () => {
+  const { core, seen } = await connect({ running: false })
+  await vi.waitFor(() => expect(seen('status')).not.toHaveLength(0))
+  const { state } = seen('state').at(-1)!
+  const { status } = seen('status').at(-1)!
+  const sayTick = (seconds: number, requests: number) => {
+    const latency = [requests, ...new Array<number>(LATENCY_BUCKETS - 1).fill(0)]
+    const counts = [1 as DriverId, 14 as FunctionIndex, requests, 0, 0, 0, 0] as const
+    core.say({
+      type: 'tick',
+      tick: { ...status, at: (seconds * state.ticksPerSecond) as Ticks, functions: [[...counts]], latency },
+    })
+  }
+  core.say({ type: 'state', state: { ...state, running: true } })
+  sayTick(1, 0)
+  sayTick(2, 20)
+  core.say({ type: 'state', state: { ...state, running: false } })
+  core.say({ type: 'state', state: { ...state, running: true } })
+  // Half a minute later, and already higher than what was counted before.
+  sayTick(32, 500)
+  sayTick(33, 501)
+  await vi.waitFor(() => expect(seen('status').at(-1)!.status.at).toBe(33 * state.ticksPerSecond))
+  const drawn = seen('charts')
+    .at(-1)!
+    .series.map(({ rates }) => rates.reduce((sum, rate) => sum + rate, 0))
+  expect(drawn.map((sum) => sum * seen('charts').at(-1)!.secondsPerBin)).toEqual([1])
 })
 
 test('comes back by itself after the connection was lost, with the same view', async () => {

@@ -112,6 +112,8 @@ export interface FakeCore {
   readonly asked: ClientMessage[]
   /** Lets this much time pass, for every client. */
   advance(seconds: number): void
+  /** Sends a message of the test's own to every client. */
+  say(message: ServerMessage): void
   /** Drops all connections, as if the core had died; it stays reachable. */
   disconnect(): void
   close(): Promise<void>
@@ -193,6 +195,9 @@ export async function startFakeCore(options: FakeCoreOptions = {}): Promise<Fake
     socketUrl: `ws://127.0.0.1:${actual}/ws`,
     asked,
     advance,
+    say: (message) => {
+      for (const socket of clients.keys()) socket.send(JSON.stringify(message))
+    },
     disconnect: () => {
       for (const socket of clients.keys()) socket.terminate()
     },
@@ -436,6 +441,7 @@ class Client {
             drivers: [[1 as DriverId, '\\Driver\\AFD']],
             processes: PROCESSES.map((name, i): [number, string] => [i, name]),
             details: DETAILS.map((name, i): [number, string] => [i, name]),
+            forgetDetails: false,
           },
         })
         break

@@ -145,7 +145,7 @@ describe.skipIf(cannotRun)('the app', () => {
     await page.getByRole('button', { name: 'Apply' }).click()
     await expect
       .poll(() => text(page, '[data-testid=recorded-only]'), PATIENCE)
-      .toBe('recording only DEVICE_CONTROL')
+      .toBe('recorded: DEVICE_CONTROL')
     await page.keyboard.press('Control+l')
     await expect
       .poll(async () => {

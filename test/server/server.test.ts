@@ -9,6 +9,7 @@ import { WebSocket } from 'ws'
 import { CHUNK_ROWS } from '../../src/model/chunk.ts'
 import { DEFAULT_PREDICATES, DEFAULT_SETTINGS } from '../../src/protocol/capture-settings.ts'
 import type { RowId } from '../../src/protocol/ids.ts'
+import { RequestFlags } from '../../src/protocol/layout.ts'
 import {
   type ClientMessage,
   ROW_BYTES,
@@ -22,7 +23,7 @@ import type { Assets } from '../../src/server/assets.ts'
 import { type AppServer, SOCKET_PATH, startAppServer } from '../../src/server/server.ts'
 import { Session } from '../../src/session/session.ts'
 import { FakeSource } from '../session/fake-source.ts'
-import { numbers, startsAt } from '../support/records.ts'
+import { concat, numbers, start, startsAt } from '../support/records.ts'
 
 const page = { body: Buffer.from('<!doctype html>'), type: 'text/html; charset=utf-8' }
 const ASSETS: Assets = new Map([
@@ -365,6 +366,53 @@ describe('the wire', () => {
     expect(stampIn(frame)).toBe(2)
   })
 
+  it('takes the order that is asked for with a filter that is wrong', async () => {
+    session.capture.ingest(startsAt(numbers(0, 100)))
+    const page = await Page.open()
+    page.send({ type: 'view', ...all, filter: 'row < 20' })
+    await page.window((each) => shownIn(each) === 20)
+    page.send({ type: 'view', ...all, filter: 'row <', sort: { field: 'row', descending: true } })
+    await page.next('filterError')
+    const frame = await page.window((each) => stampIn(each) === 2)
+    expect(shownIn(frame)).toBe(20)
+    expect(rowIn(frame, 0)).toBe(19)
+  })
+
+  it('has a page forget names of files of which there are too many, and sends those it sees again', async () => {
+    const files = 21 * 1024
+    const name = (number: number) => new Uint8Array(Buffer.from(`\\${number}`, 'utf16le'))
+    session.capture.ingest(
+      concat(
+        numbers(0, files).map((id) =>
+          start({
+            id: id + 1,
+            at: 1000 + id,
+            major: 0,
+            flags: RequestFlags.PayloadIsName,
+            payload: name(id),
+          }),
+        ),
+      ),
+    )
+    const page = await Page.open()
+    const known = new Map<number, string>()
+    let forgotten = 0
+    for (const first of [...numbers(0, 21).map((place) => place * 1024), 0]) {
+      page.send({ type: 'view', ...all, first, count: 1024 })
+      const frame = await page.window((each) => firstIn(each) === first)
+      for (const message of page.messages.splice(0)) {
+        if (message.type !== 'names') continue
+        if (message.names.forgetDetails) known.clear()
+        forgotten += Number(message.names.forgetDetails)
+        for (const [id, detail] of message.names.details) known.set(id, detail)
+      }
+      const detail = frame.getUint32(WINDOW_HEADER_BYTES + 500 * ROW_BYTES + 68, true)
+      expect(known.get(detail)).toBe(`\\${first + 500}`)
+      expect(known.size).toBeLessThanOrEqual(20_000)
+    }
+    expect(forgotten).toBe(1)
+  })
+
   it('gives everything of a row, with payload, and null for one that is not there', async () => {
     const page = await Page.open()
     session.addDriver('AFD')
@@ -465,7 +513,7 @@ describe('the wire', () => {
     const other = await Page.open()
     const closed = new Promise<number>((resolve) => broken.socket.once('close', resolve))
     broken.send({ type: 'view', ...all, filter: 'pid == 4' })
-    await broken.next('error', ({ message }) => message === 'This view has failed: no such chunk')
+    await broken.next('notice', ({ message }) => message === 'This view has failed: no such chunk')
     expect(await closed).toBe(1011)
     expect(faults).toEqual([new Error('no such chunk')])
     session.addDriver('AFD')
@@ -546,12 +594,14 @@ describe('the wire', () => {
     await next.next('drivers')
   })
 
-  it('tells every page of a problem', async () => {
+  it('tells every page what goes wrong by itself, apart from answers', async () => {
     const pages = [await Page.open(), await Page.open()]
     session.addDriver('AFD')
     session.start()
+    pages[0].send({ type: 'removeDriver', name: 'nosuch' })
+    expect((await pages[0].next('error')).message).toMatch(/not hooked/)
     source.breakPump(new Error('the device is gone'))
-    for (const page of pages) expect((await page.next('error')).message).toContain('the device is gone')
+    for (const page of pages) expect((await page.next('notice')).message).toContain('the device is gone')
   })
 })
 

@@ -1,11 +1,12 @@
 // file-subject.test.ts: an opened file looks like a session that has stopped, and refuses to be one that runs.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openFileSubject } from '../../src/session/file-subject.ts'
 import { Session } from '../../src/session/session.ts'
+import type { Subject } from '../../src/session/subject.ts'
 import { FakeSource } from './fake-source.ts'
 
 const BUDGET = 64 << 20
@@ -29,10 +30,16 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
+function problemsOf(subject: Subject): string[] {
+  const problems: string[] = []
+  subject.subscribe({ state: () => {}, problem: (message) => problems.push(message) })()
+  return problems
+}
+
 describe('openFileSubject', () => {
   it('shows what the session showed', async () => {
-    const { subject, warnings } = await openFileSubject([path], { budgetBytes: BUDGET })
-    expect(warnings).toEqual([])
+    const subject = await openFileSubject([path], { budgetBytes: BUDGET })
+    expect(problemsOf(subject)).toEqual([])
     expect(subject.state()).toMatchObject({
       source: 'file',
       sourceLabel: 'x.pcapng (Simulated kernel)',
@@ -45,11 +52,19 @@ describe('openFileSubject', () => {
   })
 
   it('cannot be started', async () => {
-    const { subject } = await openFileSubject([path], { budgetBytes: BUDGET })
+    const subject = await openFileSubject([path], { budgetBytes: BUDGET })
     expect(() => subject.start()).toThrow('This is a capture file')
     expect(() => subject.addDriver('AFD')).toThrow('This is a capture file')
     await expect(subject.record('y', null)).rejects.toThrow('This is a capture file')
     await subject.stop()
+  })
+
+  it('tells each who looks at it what was wrong with its file', async () => {
+    writeFileSync(path, readFileSync(path).subarray(0, -3))
+    const subject = await openFileSubject([path], { budgetBytes: BUDGET })
+    const problems = problemsOf(subject)
+    expect(problems).toEqual([expect.stringMatching(/x\.pcapng: the last block is cut off/)])
+    expect(problemsOf(subject)).toEqual(problems)
   })
 
   it('names the file and the reason when it cannot be read', async () => {

@@ -186,6 +186,18 @@ describe('Session', () => {
     expect(first.endRow).toBe(500)
   })
 
+  it('counts from nothing after each start, from the first moment on', async () => {
+    const { source, session } = open({ traffic: null })
+    const arrivals = () => session.gauges().functions.reduce((sum, [, , count]) => sum + count, 0)
+    session.addDriver('AFD')
+    session.start()
+    source.issue(100)
+    await session.stop()
+    expect(arrivals()).toBe(50)
+    session.start()
+    expect(arrivals()).toBe(0)
+  })
+
   it('keeps capturing after clear', async () => {
     const { source, session } = open({ traffic: null })
     session.addDriver('AFD')

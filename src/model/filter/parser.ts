@@ -15,6 +15,7 @@
 // status of a request in flight) do not hold; `!(…)` of them does.
 
 import type { Clock } from '../../formats/values.ts'
+import { MAX_FILTER_LENGTH } from '../../protocol/wire.ts'
 import { type Field, fieldNamed, fields } from '../fields.ts'
 import type { Expression, Range } from './ast.ts'
 import { FilterError } from './error.ts'
@@ -28,11 +29,18 @@ export type Expected =
   | { what: 'value'; field: Field }
   | { what: 'joiner' }
 
+const MOST_DEPTH = 200
 const COMPARISONS = ['==', '!=', '<', '<=', '>', '>=']
 const WORDS = ['in', 'contains', 'matches']
 
 /** Throws FilterError. Needs the clock since durations and times become ticks. */
 export function parseFilter(text: string, clock: Clock): Expression {
+  if (text.length > MAX_FILTER_LENGTH)
+    throw new FilterError(
+      `a filter may have up to ${MAX_FILTER_LENGTH} characters`,
+      MAX_FILTER_LENGTH,
+      text.length,
+    )
   return new Parser(lex(text), clock).filter()
 }
 
@@ -52,6 +60,7 @@ export function operatorsOf(field: Field): readonly string[] {
 
 export class Parser {
   #at = 0
+  #depth = 0
   /** What could follow the text; null when it goes wrong before its end. */
   expectedAtEnd: Expected | null = null
 
@@ -110,10 +119,10 @@ export class Parser {
   }
 
   #unary(): Expression {
-    if (this.#accept('!', 'not')) return { kind: 'not', operand: this.#unary() }
+    if (this.#accept('!', 'not')) return { kind: 'not', operand: this.#within(() => this.#unary()) }
     const open = this.#peek()
     if (this.#accept('(')) {
-      const inner = this.#either()
+      const inner = this.#within(() => this.#either())
       if (!this.#accept(')')) {
         this.#expect({ what: 'joiner' })
         const end = this.#peek()
@@ -126,6 +135,18 @@ export class Parser {
       return inner
     }
     return this.#test()
+  }
+
+  /** The deeper, the more of the stack. */
+  #within(parse: () => Expression): Expression {
+    if (this.#depth === MOST_DEPTH) {
+      const { start, end } = this.#peek()
+      throw new FilterError(`parentheses and ! may lie ${MOST_DEPTH} within one another`, start, end)
+    }
+    this.#depth++
+    const inner = parse()
+    this.#depth--
+    return inner
   }
 
   #test(): Expression {
