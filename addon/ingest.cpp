@@ -1,5 +1,5 @@
-// ingest.cpp: see ingest.h. Each record is checked for all that could stop it before anything of it is written; an entry
-// that was made in a dictionary for a record that stops after all is the one that TypeScript would make.
+// ingest.cpp: see ingest.h. Each record is checked for all that could stop it before anything of it is written; an
+// entry that was made in a dictionary for a record that stops after all is the one that TypeScript would make.
 #include "ingest.h"
 
 #include <string.h>
@@ -27,7 +27,8 @@ uint32_t High(uint64_t value) {
 // What a part begins with; null if the part is too small for it.
 template <typename T>
 T* At(Words part, size_t count = 1) {
-    if (part.size_bytes() < sizeof(T) * count || reinterpret_cast<uintptr_t>(part.data()) % alignof(T) != 0) return nullptr;
+    if (part.size_bytes() < sizeof(T) * count || reinterpret_cast<uintptr_t>(part.data()) % alignof(T) != 0)
+        return nullptr;
     return reinterpret_cast<T*>(part.data());
 }
 
@@ -35,27 +36,29 @@ uint32_t RowInChunk(double position) {
     return static_cast<uint32_t>(static_cast<uint64_t>(position)) & (kChunkRows - 1);
 }
 
+uint64_t Pair(uint32_t low, uint32_t high) {
+    return low | (uint64_t{high} << 32);
+}
+
+// A tuple of a dictionary, two words at a time: it is made, hashed and compared in registers.
+template <typename Tuple>
+struct Key {
+    std::array<uint64_t, sizeof(Tuple) / 8> pairs;
+};
+
 // Two, four or six words, as dictionary.ts does it.
 template <typename Tuple>
-uint32_t HashOf(const Tuple& tuple) {
-    constexpr size_t kWidth = sizeof(Tuple) / 4;
-    static_assert(kWidth == 2 || kWidth == 4 || kWidth == 6);
-    const auto words = std::bit_cast<std::array<uint32_t, kWidth>>(tuple);
-    uint32_t hash = words[0] * 0x9e3779b1u + words[1] * 0x85ebca6bu;
-    if constexpr (kWidth > 2) hash += words[2] * 0xc2b2ae35u + words[3] * 0x27d4eb2fu;
-    if constexpr (kWidth > 4) hash += words[4] * 0x165667b1u + words[5] * 0xfd7046c5u;
+uint32_t HashOf(const Key<Tuple>& key) {
+    constexpr size_t kPairs = sizeof(key.pairs) / sizeof(uint64_t);
+    static_assert(kPairs >= 1 && kPairs <= 3);
+    const auto& pairs = key.pairs;
+    uint32_t hash = Low(pairs[0]) * 0x9e3779b1u + High(pairs[0]) * 0x85ebca6bu;
+    if constexpr (kPairs > 1) hash += Low(pairs[1]) * 0xc2b2ae35u + High(pairs[1]) * 0x27d4eb2fu;
+    if constexpr (kPairs > 2) hash += Low(pairs[2]) * 0x165667b1u + High(pairs[2]) * 0xfd7046c5u;
     return (hash ^ (hash >> 15)) * 0x2c1b3c6du;
 }
 
-// Without a branch per word, as nearly always they are; word by word, as they were written: a wider load would wait.
-template <typename Tuple>
-bool AreEqual(const Tuple& one, const Tuple& other) {
-    const auto a = std::bit_cast<std::array<uint32_t, sizeof(Tuple) / 4>>(one);
-    const auto b = std::bit_cast<std::array<uint32_t, sizeof(Tuple) / 4>>(other);
-    uint32_t difference = 0;
-    for (size_t i = 0; i < a.size(); i++) difference |= a[i] ^ b[i];
-    return difference == 0;
-}
+constexpr uint32_t kNoIndex[2] = {};
 
 template <typename Tuple>
 class Dictionary {
@@ -68,8 +71,8 @@ class Dictionary {
         const size_t capacity = header_->capacity;
         const uint32_t slots = header_->slots;
         if (part.size() != 4 + capacity * kWidth + slots || header_->size > capacity) return false;
-        entries_ = reinterpret_cast<Tuple*>(part.data() + 4);
-        if (slots == 0) return true;
+        entries_ = part.data() + 4;
+        if (slots == 0) return header_->size == capacity;
         if (slots <= capacity || !std::has_single_bit(slots)) return false;
         index_ = part.data() + 4 + capacity * kWidth;
         mask_ = slots - 1;
@@ -78,41 +81,56 @@ class Dictionary {
     }
 
     // A code that the store has given out.
-    const Tuple& operator[](uint32_t code) const { return entries_[code < header_->size ? code : 0]; }
-
-    // The tuple's code, or kNone.
-    int64_t Find(const Tuple& tuple) const {
-        return index_ ? static_cast<int64_t>(index_[SlotOf(tuple)]) - 1 : kNone;
+    Tuple operator[](uint32_t code) const {
+        Tuple tuple;
+        memcpy(&tuple, EntryOf(code < header_->size ? code : 0), sizeof(tuple));
+        return tuple;
     }
 
-    // The tuple's code; kNone if it would be a new one for which there is no room.
-    int64_t Intern(const Tuple& tuple) {
-        if (!index_) return kNone;
-        const uint32_t slot = SlotOf(tuple);
-        if (index_[slot] != 0) return index_[slot] - 1;
+    // The key's code, or kNone.
+    int64_t Find(const Key<Tuple>& key) const { return static_cast<int64_t>(index_[SlotOf(key)]) - 1; }
+
+    // The key's code; kNone if it would be a new one for which there is no room.
+    int64_t Intern(const Key<Tuple>& key) {
+        const uint32_t slot = SlotOf(key);
+        if (index_[slot] != 0) [[likely]]
+            return index_[slot] - 1;
         const uint32_t code = header_->size;
         if (code >= header_->capacity) return kNone;
         header_->size = code + 1;
         index_[slot] = code + 1;
-        entries_[code] = tuple;
+        memcpy(EntryOf(code), &key, sizeof(Tuple));
         return code;
     }
 
  private:
-    uint32_t SlotOf(const Tuple& tuple) const {
-        uint32_t slot = HashOf(tuple) >> shift_;
+    uint32_t* EntryOf(uint32_t code) const { return entries_ + size_t{code} * (sizeof(Tuple) / 4); }
+
+    // Without a branch per pair, as nearly always they are equal.
+    bool Holds(uint32_t code, const Key<Tuple>& key) const {
+        Key<Tuple> held;
+        memcpy(&held, EntryOf(code), sizeof(held));
+        uint64_t difference = 0;
+        for (size_t i = 0; i < key.pairs.size(); i++) difference |= held.pairs[i] ^ key.pairs[i];
+        return difference == 0;
+    }
+
+    uint32_t SlotOf(const Key<Tuple>& key) const {
+        uint32_t slot = HashOf(key) >> shift_;
         for (uint32_t held = index_[slot]; held != 0; held = index_[slot]) {
-            if (AreEqual(entries_[held - 1], tuple)) break;
+            if (Holds(held - 1, key)) [[likely]]
+                break;
             slot = (slot + 1) & mask_;
         }
         return slot;
     }
 
     DictionaryHeader* header_ = nullptr;
-    Tuple* entries_ = nullptr;
-    uint32_t* index_ = nullptr;
-    uint32_t mask_ = 0;
-    uint32_t shift_ = 0;
+    uint32_t* entries_ = nullptr;
+    // Where there is none, one in which nothing is found: never written, as there is no room for an entry either.
+    uint32_t* index_ = const_cast<uint32_t*>(kNoIndex);
+    uint32_t mask_ = 1;
+    uint32_t shift_ = 31;
 };
 
 // pairing.ts, without growth.
@@ -132,7 +150,7 @@ class Pairing {
         return true;
     }
 
-    bool HasRoom() const { return (table_->number + 1) * 2 <= static_cast<double>(mask_) + 1; }
+    bool HasRoom() const { return (table_->number + 1) * kSlotsPerId <= static_cast<double>(mask_) + 1; }
 
     uint32_t SlotOf(uint32_t low, uint32_t high) const {
         uint32_t slot = Home(low, high);
@@ -204,7 +222,8 @@ class Lazily {
  public:
     // Null if it cannot be used.
     View* Get(Parts& parts, size_t chunk, ChunkPart part) {
-        if (usable_) [[likely]] return &view_;
+        if (usable_) [[likely]]
+            return &view_;
         if (!asked_) usable_ = view_.Open(parts.OfChunk(chunk, part));
         asked_ = true;
         return usable_ ? &view_ : nullptr;
@@ -257,7 +276,10 @@ class ChunkView {
         outputLengths_ = {};
         informations_ = {};
         segment_ = {};
-        return columns_ != nullptr;
+        if (!columns_) return false;
+        const ChunkState& state = columns_->state;
+        takesRows_ = state.rows > 0 && state.closed == 0 && state.spread == 0;
+        return true;
     }
 
     Columns& Rows() { return *columns_; }
@@ -270,22 +292,21 @@ class ChunkView {
         return outcomes && ((*outcomes)[columns_->outcome[row]].flags & kRequestFellThrough) != 0;
     }
 
-    int64_t Intern(const Kind& kind) { return InternIn(kinds_, kKinds, kind); }
-    int64_t Intern(const Caller& caller) { return InternIn(callers_, kCallers, caller); }
-    int64_t Intern(const Place& place) { return InternIn(places_, kPlaces, place); }
-    int64_t Intern(const Irp& irp) { return InternIn(irps_, kIrps, irp); }
-    int64_t Intern(const Outcome& outcome) { return InternIn(outcomes_, kOutcomes, outcome); }
+    int64_t Intern(const Key<Kind>& kind) { return InternIn(kinds_, kKinds, kind); }
+    int64_t Intern(const Key<Caller>& caller) { return InternIn(callers_, kCallers, caller); }
+    int64_t Intern(const Key<Place>& place) { return InternIn(places_, kPlaces, place); }
+    int64_t Intern(const Key<Irp>& irp) { return InternIn(irps_, kIrps, irp); }
+    int64_t Intern(const Key<Outcome>& outcome) { return InternIn(outcomes_, kOutcomes, outcome); }
 
     int64_t InputLength(uint32_t value) { return Cell(inputLengths_, kInputLengths, value); }
     int64_t OutputLength(uint32_t value) { return Cell(outputLengths_, kOutputLengths, value); }
     int64_t Information(uint64_t value) { return Cell(informations_, kInformations, value); }
 
     // Whether a row for this arrival can be added.
-    bool TakesRow(double row, double arrival) const {
+    bool TakesRow(double arrival) const {
         const ChunkState& state = columns_->state;
         const double delta = arrival - state.base;
-        return state.rows > 0 && state.rows < kChunkRows && state.closed == 0 && state.first + state.rows == row &&
-               state.spread == 0 && delta >= 0 && delta < kTwo32;
+        return takesRows_ && state.rows < kChunkRows && delta >= 0 && delta < kTwo32;
     }
 
     uint32_t AddRow(double arrival, uint32_t idLow) {
@@ -336,20 +357,22 @@ class ChunkView {
 
  private:
     template <typename Tuple>
-    int64_t InternIn(Lazily<Dictionary<Tuple>>& dictionary, ChunkPart part, const Tuple& tuple) {
+    int64_t InternIn(Lazily<Dictionary<Tuple>>& dictionary, ChunkPart part, const Key<Tuple>& key) {
         Dictionary<Tuple>* const usable = dictionary.Get(*parts_, number_, part);
-        return usable ? usable->Intern(tuple) : kNone;
+        return usable ? usable->Intern(key) : kNone;
     }
 
     int64_t Cell(Lazily<Dictionary<Quantity>>& dictionary, ChunkPart part, uint64_t value) {
         if (value < kLarge) return static_cast<int64_t>(value);
-        const int64_t code = InternIn(dictionary, part, Quantity{Low(value), High(value)});
+        const int64_t code = InternIn(dictionary, part, Key<Quantity>{{value}});
         return code == kNone ? kNone : kLarge + code;
     }
 
     Parts* parts_ = nullptr;
     size_t number_ = 0;
     Columns* columns_ = nullptr;
+    // As far as only TypeScript changes it.
+    bool takesRows_ = false;
     Lazily<Dictionary<Kind>> kinds_;
     Lazily<Dictionary<Caller>> callers_;
     Lazily<Dictionary<Place>> places_;
@@ -381,7 +404,9 @@ class Ingestion {
         if (!oldest) return false;
         firstPosition_ = oldest->Rows().state.position;
         last_ = Chunk(chunkCount_ - 1);
-        return last_ != nullptr;
+        if (!last_) return false;
+        const ChunkState& newest = last_->Rows().state;
+        return newest.first + newest.rows == counts_->endRow;
     }
 
     // Takes in the first record; returns its length in words, or 0 if it is not ordinary: nothing was taken in then.
@@ -411,8 +436,9 @@ class Ingestion {
     // Null if the function has not been met before.
     Totals* TotalsOf(uint32_t driver, uint32_t function) {
         KnownFunction& known = known_[(driver * 8 + function) % known_.size()];
-        if (known.totals && known.function == Function{driver, function}) [[likely]] return known.totals;
-        const int64_t code = functions_.Find({driver, function});
+        if (known.totals && known.function == Function{driver, function}) [[likely]]
+            return known.totals;
+        const int64_t code = functions_.Find({{Pair(driver, function)}});
         if (code == kNone || static_cast<size_t>(code) >= totalsCount_) return nullptr;
         known = {{driver, function}, totals_ + code};
         return known.totals;
@@ -470,7 +496,7 @@ bool Ingestion::Start(const RequestStart& start) {
     ChunkView* const chunk = endSeen ? ChunkOf(known) : last_;
     if (!chunk) return false;
     if (endSeen ? chunk->IsInFlight(RowInChunk(known))
-                : !chunk->TakesRow(counts_->endRow, arrival) || (endComes && !pairing_.HasRoom())) {
+                : !chunk->TakesRow(arrival) || (endComes && !pairing_.HasRoom())) {
         return false;
     }
     Totals* const totals = TotalsOf(start.header.driverId, function);
@@ -487,21 +513,19 @@ bool Ingestion::Start(const RequestStart& start) {
         return false;
     }
 
-    const int64_t kind = chunk->Intern(Kind{
-        start.header.driverId,
-        (function & 0xff) | (uint32_t{start.minor} << 8) | (uint32_t{start.stackLocation} << 16) |
-            ((start.requestorMode & 1u) << 24),
-        start.code,
-        0,
-        start.flags,
-        start.irpFlags,
-    });
-    const int64_t caller =
-        chunk->Intern(Caller{start.processId, start.threadId, start.requestorProcessId, static_cast<uint32_t>(process),
-                             ProcessorOf(start.header), idHigh});
-    const int64_t place = chunk->Intern(Place{Low(start.deviceObject), High(start.deviceObject), Low(start.fileObject),
-                                              High(start.fileObject)});
-    const int64_t irp = chunk->Intern(Irp{Low(start.irp), High(start.irp)});
+    const int64_t kind = chunk->Intern(Key<Kind>{{
+        Pair(start.header.driverId, (function & 0xff) | (uint32_t{start.minor} << 8) |
+                                        (uint32_t{start.stackLocation} << 16) | ((start.requestorMode & 1u) << 24)),
+        Pair(start.code, 0),
+        Pair(start.flags, start.irpFlags),
+    }});
+    const int64_t caller = chunk->Intern(Key<Caller>{{
+        Pair(start.processId, start.threadId),
+        Pair(start.requestorProcessId, static_cast<uint32_t>(process)),
+        Pair(ProcessorOf(start.header), idHigh),
+    }});
+    const int64_t place = chunk->Intern(Key<Place>{{start.deviceObject, start.fileObject}});
+    const int64_t irp = chunk->Intern(Key<Irp>{{start.irp}});
     const int64_t inputLength = chunk->InputLength(start.inputLength);
     const int64_t outputLength = chunk->OutputLength(start.outputLength);
     if ((kind | caller | place | irp | inputLength | outputLength) < 0) return false;
@@ -586,8 +610,7 @@ bool Ingestion::End(const RequestEnd& end) {
     const bool startSeen = known >= 0;
     ChunkView* const chunk = startSeen ? ChunkOf(known) : last_;
     if (!chunk) return false;
-    if (startSeen ? !chunk->IsInFlight(RowInChunk(known))
-                  : !chunk->TakesRow(counts_->endRow, arrival) || !pairing_.HasRoomForLost()) {
+    if (startSeen ? !chunk->IsInFlight(RowInChunk(known)) : !chunk->TakesRow(arrival) || !pairing_.HasRoomForLost()) {
         return false;
     }
     Totals* const totals = TotalsOf(end.header.driverId, function);
@@ -597,14 +620,11 @@ bool Ingestion::End(const RequestEnd& end) {
     const bool hasOutput = (end.payloadLength | end.payloadTotal) != 0;
     if (!chunk->HasRoomFor(hasOutput ? output.Words() : 0)) return false;
 
-    const int64_t outcome = chunk->Intern(Outcome{
-        (end.flags & kRequestUnseen) != 0 ? kUnseen : kDone,
-        end.status,
-        end.flags,
-        ProcessorOf(end.header),
-        end.processId,
-        end.threadId,
-    });
+    const int64_t outcome = chunk->Intern(Key<Outcome>{{
+        Pair((end.flags & kRequestUnseen) != 0 ? kUnseen : kDone, end.status),
+        Pair(end.flags, ProcessorOf(end.header)),
+        Pair(end.processId, end.threadId),
+    }});
     const int64_t information = chunk->Information(end.information);
     if ((outcome | information) < 0) return false;
 
@@ -619,17 +639,14 @@ bool Ingestion::End(const RequestEnd& end) {
         totals->inFlight--;
     } else {
         // What an end alone tells of its start.
-        const int64_t kind = chunk->Intern(Kind{
-            end.header.driverId,
-            (function & 0xff) | (uint32_t{end.minor} << 8) | kStartMissing,
-            0,
-            0,
-            end.flags & kRequestFastIo,
-            0,
-        });
-        const int64_t caller = chunk->Intern(Caller{0, 0, 0, 0, 0, idHigh});
-        const int64_t place = chunk->Intern(Place{});
-        const int64_t irp = chunk->Intern(Irp{});
+        const int64_t kind = chunk->Intern(Key<Kind>{{
+            Pair(end.header.driverId, (function & 0xff) | (uint32_t{end.minor} << 8) | kStartMissing),
+            Pair(0, 0),
+            Pair(end.flags & kRequestFastIo, 0),
+        }});
+        const int64_t caller = chunk->Intern(Key<Caller>{{Pair(0, 0), Pair(0, 0), Pair(0, idHigh)}});
+        const int64_t place = chunk->Intern(Key<Place>{});
+        const int64_t irp = chunk->Intern(Key<Irp>{});
         if ((kind | caller | place | irp) < 0) return false;
         counts_->endRow++;
         row = chunk->AddRow(arrival, idLow);

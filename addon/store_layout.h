@@ -52,6 +52,8 @@ struct PairingSlot {
     double row;  // its position (ChunkState) + 1; 0 = free
 };
 static_assert(sizeof(PairingHeader) == 16 && sizeof(PairingSlot) == 16, "pairing.ts");
+// At least; else the table must grow.
+constexpr double kSlotsPerId = 4;
 
 constexpr uint32_t kProcessSlots = 4096;
 struct ProcessSlot {

@@ -515,7 +515,7 @@ export class Capture {
     let chunk = this.chunks.at(-1)
     if (!chunk || chunk.closed || chunk.rows === CHUNK_ROWS) {
       this.chunks.at(-SEALED_AFTER)?.seal()
-      chunk = new Chunk(this.endRow, this.#counts[Count.chunks] * CHUNK_ROWS, arrival, this.#account)
+      chunk = new Chunk(this.endRow, this.#counts[Count.chunks] * CHUNK_ROWS, arrival, this.#account, chunk)
       this.#counts[Count.chunks]++
       this.chunks.push(chunk)
       this.#chunkParts.push(chunk.memory.parts)

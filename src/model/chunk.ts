@@ -16,7 +16,7 @@
 import { RequestFlags } from '../protocol/layout.ts'
 import { RowState } from '../protocol/wire.ts'
 import { QuantityColumn } from './column.ts'
-import { TupleDictionary } from './dictionary.ts'
+import { capacityFor, TupleDictionary } from './dictionary.ts'
 import { type Account, Memory } from './memory.ts'
 
 /** So that no dictionary can exceed 65,536 entries: a row makes at most two in any of them. */
@@ -177,6 +177,8 @@ export class Chunk {
     firstArrival: number,
     /** What counts its memory. */
     account: Account,
+    /** The chunk before: as many distinct values are expected. */
+    before?: Chunk,
   ) {
     this.memory = new Memory(account)
     const columns = this.memory.put(ChunkPart.columns, STATE_BYTES + CHUNK_ROWS * ROW_BYTES).buffer
@@ -198,7 +200,8 @@ export class Chunk {
     }
     const words = () => new Uint32Array(columns, take(4), CHUNK_ROWS)
     const halves = () => new Uint16Array(columns, take(2), CHUNK_ROWS)
-    const dictionary = (width: number, part: number) => new TupleDictionary(width, this.memory, part)
+    const dictionary = (width: number, part: number, former: TupleDictionary | undefined) =>
+      new TupleDictionary(width, this.memory, part, capacityFor(former?.size ?? 0))
     const quantities = (part: number) => new QuantityColumn(halves(), this.memory, part)
     this.arrivalLow = words()
     this.latency = words()
@@ -212,11 +215,11 @@ export class Chunk {
     this.inputLength = quantities(ChunkPart.inputLengths)
     this.outputLength = quantities(ChunkPart.outputLengths)
     this.information = quantities(ChunkPart.informations)
-    this.kinds = dictionary(Kind.width, ChunkPart.kinds)
-    this.callers = dictionary(Caller.width, ChunkPart.callers)
-    this.places = dictionary(Place.width, ChunkPart.places)
-    this.irps = dictionary(Irp.width, ChunkPart.irps)
-    this.outcomes = dictionary(Outcome.width, ChunkPart.outcomes)
+    this.kinds = dictionary(Kind.width, ChunkPart.kinds, before?.kinds)
+    this.callers = dictionary(Caller.width, ChunkPart.callers, before?.callers)
+    this.places = dictionary(Place.width, ChunkPart.places, before?.places)
+    this.irps = dictionary(Irp.width, ChunkPart.irps, before?.irps)
+    this.outcomes = dictionary(Outcome.width, ChunkPart.outcomes, before?.outcomes)
     this.memory.put(ChunkPart.segment, 0)
     // Codes OUTCOME_IN_FLIGHT and OUTCOME_END_LOST.
     this.outcomes.intern()

@@ -26,6 +26,11 @@ function areEqual(entries: Uint32Array, at: number, key: Uint32Array, width: num
   )
 }
 
+/** What a dictionary with so many entries has room for. */
+export function capacityFor(size: number): number {
+  return Math.max(LEAST_CAPACITY, 2 ** Math.ceil(Math.log2(size)))
+}
+
 /**
  * Its memory is one part: a header (size, capacity, slots of the index), `capacity` entries, and the index: open
  * addressing, twice as many slots as entries, code + 1 or 0 in each. Native code reads and writes it too.
@@ -37,6 +42,7 @@ export class TupleDictionary {
   entries: Uint32Array
   readonly #memory: Memory
   readonly #part: number
+  readonly #firstCapacity: number
   #words: Uint32Array
   #index: Uint32Array
   #shift = 0
@@ -45,10 +51,13 @@ export class TupleDictionary {
     readonly width: number,
     memory: Memory,
     part: number,
+    /** How many entries it makes room for at first; a power of two. */
+    firstCapacity = LEAST_CAPACITY,
   ) {
     this.key = new Uint32Array(width)
     this.#memory = memory
     this.#part = part
+    this.#firstCapacity = firstCapacity
     this.#words = memory.put(part, HEADER_WORDS << 2)
     this.entries = this.#words.subarray(HEADER_WORDS)
     this.#index = this.entries
@@ -107,8 +116,7 @@ export class TupleDictionary {
   }
 
   #grow(): void {
-    let capacity = LEAST_CAPACITY
-    while (capacity <= this.size) capacity *= 2
+    const capacity = Math.max(this.#firstCapacity, capacityFor(this.size + 1))
     this.#resize(capacity, 2 * capacity)
   }
 

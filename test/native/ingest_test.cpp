@@ -126,14 +126,14 @@ TEST_CASE("ingest: stops where memory must grow") {
         CHECK(Ingest(records.Words(), 0, memory) == 0);
     }
     SUBCASE("the pairing table") {
-        StoreMemory memory = Ready({.pairing = 16});
+        StoreMemory memory = Ready({.pairing = 32});
         Records records;
         for (uint64_t id = 1; id <= 20; id++) records.Start(id);
         CHECK(Ingest(records.Words(), 0, memory) == 8 * kStartWords);
         CHECK(memory.Paired() == 8);
     }
     SUBCASE("the chunk") {
-        StoreMemory memory = Ready({.pairing = 2 * kChunkRows});
+        StoreMemory memory = Ready({.pairing = 4 * kChunkRows});
         Records records;
         for (uint64_t id = 1; id <= kChunkRows; id++) records.Start(id);
         CHECK(Ingest(records.Words(), 0, memory) == (kChunkRows - 1) * kStartWords);
@@ -155,7 +155,7 @@ TEST_CASE("ingest: stops where memory must grow") {
 }
 
 TEST_CASE("ingest: ends without starts go round their ring and never fill the table") {
-    StoreMemory memory = Ready({.pairing = 64, .lost = 32});
+    StoreMemory memory = Ready({.pairing = 128, .lost = 32});
     Records records;
     for (uint64_t id = 1; id <= 1000; id++) records.End(id).arrivalTimestamp = 1000;
     CHECK(Ingest(records.Words(), 0, memory) == records.Words().size());
