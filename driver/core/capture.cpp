@@ -155,10 +155,12 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     FunctionCell& cell = context.watch->cells[shard.index].function[context.function];
     uint64_t latency = ending.ticks - context.arrivalTicks.LoadAcquire();
     const bool fellThrough = (ending.flags & kRequestFellThrough) != 0;
+    // The answer of a call that fell through was not taken, if it gave one: the request's is that of the IRP.
+    const uint32_t status = fellThrough ? 0 : ending.status;
     if ((ending.flags & kRequestUnseen) != 0) {
         cell.Count(kUnseen);
     } else {
-        cell.CountOutcome(ending.status, latency);
+        cell.CountOutcome(status, latency);
         if ((ending.flags & kRequestPended) != 0) cell.Count(kPended);
         if (fellThrough) cell.Count(kFellThrough);
         if (context.informationIsBytes && static_cast<int32_t>(ending.status) >= 0 && !fellThrough) {
@@ -175,7 +177,7 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     }
     LossReason startLoss = context.startLoss;
     if (held != nullptr) {
-        bool passes = context.verdict.Passes(ending.status, latency);
+        bool passes = context.verdict.Passes(status, latency);
         if (passes) {
             startLoss = RecordHeld(shard, cell, *held);
         } else {

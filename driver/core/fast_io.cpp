@@ -12,6 +12,14 @@ bool ReportsStatus(uint8_t function) {
     return function != kFastIoCheckIfPossible;
 }
 
+// Whether TRUE with this status is taken for an answer. NtReadFile and NtWriteFile are choosy, and send an IRP after any
+// other, as after FALSE: Npfs says TRUE of a pipe that is broken.
+bool IsTaken(uint8_t function, NTSTATUS status) {
+    if (function == kFastIoWrite) return status == STATUS_SUCCESS;
+    if (function != kFastIoRead) return true;
+    return status == STATUS_SUCCESS || status == STATUS_BUFFER_OVERFLOW || status == STATUS_END_OF_FILE;
+}
+
 constexpr uint32_t kStatusUnhandledException = 0xC0000144u;
 
 // What the IRP of a call that fell through will say of it. False: it could not be compared.
@@ -109,15 +117,17 @@ void EndFastIo(uint64_t handle, const FastIoCall& call, FastIoOutcome outcome) {
     Context* context = capture->requests.Find(handle);  // ours alone: no IRP carries its handle
 
     Capture::Ending ending = {0, kRequestFastIo, 0, 0};
+    if (outcome == FastIoOutcome::kHandled && call.result != nullptr && ReportsStatus(call.function)) {
+        ending.status = static_cast<uint32_t>(call.result->Status);
+        ending.information = call.result->Information;
+        if (!IsTaken(call.function, call.result->Status)) outcome = FastIoOutcome::kFellThrough;
+    }
     bool handled = outcome == FastIoOutcome::kHandled;
     if (outcome == FastIoOutcome::kFellThrough) {
         ending.flags |= kRequestFellThrough;
     } else if (outcome == FastIoOutcome::kRaised) {
         ending.flags |= kRequestUnseen;
         ending.status = kStatusUnhandledException;
-    } else if (call.result != nullptr && ReportsStatus(call.function)) {
-        ending.status = static_cast<uint32_t>(call.result->Status);
-        ending.information = call.result->Information;
     }
     uint32_t thread = context->threadId.LoadAcquire();
     CallIdentity identity;

@@ -1,8 +1,8 @@
 // fast_io.h: the calls that never become an IRP.
 //
 // NtDeviceIoControlFile tries the driver's FastIoDeviceControl before it builds an IRP; AFD answers most sends and
-// receives there. A routine that returns FALSE makes the I/O manager send an IRP instead: that call is recorded as
-// fallen through.
+// receives there. A routine that returns FALSE makes the I/O manager send an IRP instead, and so does the answer of a
+// FastIoRead or FastIoWrite that it does not take: that call is recorded as fallen through.
 #pragma once
 
 #include "slot.h"

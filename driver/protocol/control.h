@@ -200,7 +200,7 @@ struct FunctionCounters {
     uint64_t errors;                      //  48 0xC…, cancelled ones left out
     uint64_t cancelled;                   //  56 STATUS_CANCELLED
     uint64_t pended;                      //  64
-    uint64_t fellThrough;                 //  72 fast I/O that returned FALSE; counted in completions
+    uint64_t fellThrough;                 //  72 fast I/O that an IRP follows; counted in completions
     uint64_t bytesIn;                     //  80 bytes offered
     uint64_t bytesOut;                    //  88 Information of successful READ, IOCTL, FSCTL
     uint64_t drops;                       //  96 records of its starts and ends that found no room

@@ -328,6 +328,11 @@ bool AnsweredFast(PDEVICE_OBJECT device, IO_STATUS_BLOCK* iosb, Ask ask) {
     return handled;
 }
 
+// Whether a read or write that was answered is done. After any other status it goes on as an IRP.
+bool IsTaken(bool reads, NTSTATUS status) {
+    return status == STATUS_SUCCESS || (reads && (status == STATUS_BUFFER_OVERFLOW || status == STATUS_END_OF_FILE));
+}
+
 class Handle final : public FileHandle {
  public:
     explicit Handle(File* file) : file_(file) {}
@@ -449,7 +454,8 @@ Request* Handle::SubmitTransfer(UCHAR major, void* buffer, uint32_t bytes, uint6
             const auto routine = reads ? fastIo.FastIoRead : fastIo.FastIoWrite;
             LARGE_INTEGER at;
             at.QuadPart = static_cast<LONGLONG>(offset);
-            return routine && routine(&file_->body, &at, bytes, TRUE, 0, buffer, iosb, device);
+            return routine && routine(&file_->body, &at, bytes, TRUE, 0, buffer, iosb, device) &&
+                   IsTaken(reads, iosb->Status);
         })) {
         return nullptr;
     }

@@ -61,6 +61,8 @@ const fastWrite = 'FastIoWrite: the bytes written, where, and what was answered'
 const fastRead = 'FastIoRead: as many bytes as were read, from where, and what was answered'
 const fastFellThrough =
   'FastIoRead and FastIoWrite that fall through: the READ or WRITE says which it continues'
+const fastNotTaken =
+  'FastIoRead and FastIoWrite: after an answer that is not taken an IRP follows, and only that is a request'
 const fastControl =
   'FastIoDeviceControl: its output is what was answered, if that can be read, and no more than was asked for'
 const requestorsOutput =
@@ -499,8 +501,8 @@ export const rules = [
     file: capture,
     edits: [
       [
-        'cell.CountOutcome(ending.status, latency);',
-        'if (shard.ring.Used() + 512 < shard.ring.size()) cell.CountOutcome(ending.status, latency);',
+        'cell.CountOutcome(status, latency);',
+        'if (shard.ring.Used() + 512 < shard.ring.size()) cell.CountOutcome(status, latency);',
       ],
     ],
     test: tooSmall,
@@ -2076,6 +2078,35 @@ export const rules = [
     file: fastIo,
     edits: [['identity->major = IRP_MJ_WRITE;', 'return false;']],
     test: fastFellThrough,
+  },
+  {
+    rule: 'a fast read or write whose answer is not taken has fallen through',
+    file: fastIo,
+    edits: [
+      [
+        'if (!IsTaken(call.function, call.result->Status)) outcome = FastIoOutcome::kFellThrough;',
+        '(void)IsTaken;',
+      ],
+    ],
+    test: fastNotTaken,
+  },
+  {
+    rule: 'of a fast write STATUS_SUCCESS alone is taken',
+    file: fastIo,
+    edits: [['if (function == kFastIoWrite) return status == STATUS_SUCCESS;', '']],
+    test: fastNotTaken,
+  },
+  {
+    rule: 'of a fast read the end of the file, and more than fits, are taken',
+    file: fastIo,
+    edits: [[' || status == STATUS_BUFFER_OVERFLOW || status == STATUS_END_OF_FILE;', ';']],
+    test: fastNotTaken,
+  },
+  {
+    rule: 'an answer that was not taken is no outcome of a request',
+    file: capture,
+    edits: [['const uint32_t status = fellThrough ? 0 : ending.status;', 'const uint32_t status = ending.status;']],
+    test: fastNotTaken,
   },
   {
     rule: 'an IRP continues a read or write of the same place only',

@@ -415,6 +415,53 @@ TEST_CASE("FastIoRead and FastIoWrite that fall through: the READ or WRITE says 
     CHECK(reads[2].start->continues == 0);
 }
 
+TEST_CASE("FastIoRead and FastIoWrite: after an answer that is not taken an IRP follows, and only that is a request") {
+    struct Answer {
+        NTSTATUS status;
+        bool readIsTaken, writeIsTaken;
+    };
+    constexpr Answer kAnswers[] = {
+        {STATUS_SUCCESS, true, true},
+        {STATUS_BUFFER_OVERFLOW, true, false},
+        {STATUS_END_OF_FILE, true, false},
+        {STATUS_PIPE_BROKEN, false, false},
+        {STATUS_CANCELLED, false, false},
+        {STATUS_BUFFER_TOO_SMALL, false, false},
+    };
+    for (const Answer& answer : kAnswers) {
+        for (bool reads : {true, false}) {
+            CAPTURE(answer.status);
+            CAPTURE(reads);
+            const bool taken = reads ? answer.readIsTaken : answer.writeIsTaken;
+            FastDriver fast;
+            fast.driver.onFastIo = [&](const FastCall& call) { return call.Answer(answer.status, 3); };
+            fast.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_ACCESS_DENIED); };
+            auto file = fast.OpenCached();
+            uint8_t bytes[] = {1, 2, 3, 4};
+            const sim::Status status = reads ? file->Read(bytes, 4, 0, nullptr) : file->Write(bytes, 4, 0, nullptr);
+            CHECK(status == (taken ? answer.status : STATUS_ACCESS_DENIED));
+            file.reset();
+            const Captured captured = fast.Finish();
+
+            const Request call = TheCall(captured);
+            CHECK(call.FellThrough() == !taken);
+            CHECK(call.end->status == static_cast<uint32_t>(answer.status));
+            const auto irps = captured.WithMajor(reads ? IRP_MJ_READ : IRP_MJ_WRITE);
+            REQUIRE(irps.size() == (taken ? 0 : 1));
+            if (!taken) {
+                CHECK(irps[0].start->continues == Link(*call.start));
+                CHECK(call.output.empty());
+            }
+            const FunctionCounters counted =
+                CountersOf(fast.totals, kMajorFunctionCount + (reads ? kFastIoRead : kFastIoWrite));
+            CHECK(counted.completions == 1);
+            CHECK(counted.fellThrough == (taken ? 0 : 1));
+            // What was not taken failed nobody's request.
+            if (!taken) CHECK(counted.success == 1);
+        }
+    }
+}
+
 TEST_CASE("the READ of another place continues no FastIoRead") {
     FastDriver fast;
     auto file = fast.OpenCached();
