@@ -134,7 +134,11 @@ uint32_t Payload::flags() const {
 
 uint32_t ReadableMdlBytes(const MDL* mdl) {
     if (mdl == nullptr || (mdl->MdlFlags & MDL_IO_SPACE) != 0) return 0;
-    if ((mdl->MdlFlags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)) == 0) return 0;
+    if ((mdl->MdlFlags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL)) == 0) {
+        // To be mapped. A part of another MDL has that one's pages locked; but it may not be mapped twice.
+        if ((mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_PARTIAL)) == 0) return 0;
+        if ((mdl->MdlFlags & MDL_PARTIAL_HAS_BEEN_MAPPED) != 0) return 0;
+    }
     return MmGetMdlByteCount(mdl);
 }
 

@@ -223,14 +223,17 @@ PVOID MmMapLockedPagesSpecifyCache(PMDL mdl, KPROCESSOR_MODE, MEMORY_CACHING_TYP
     if (!(mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_PARTIAL))) {
         Violation("MDL not locked", "mapped %p", static_cast<void*>(mdl));
     }
-    if (mdl->MdlFlags & MDL_MAPPED_TO_SYSTEM_VA) Violation("MDL mapped twice", "%p", static_cast<void*>(mdl));
+    if (mdl->MdlFlags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL_HAS_BEEN_MAPPED)) {
+        Violation("MDL mapped twice", "%p", static_cast<void*>(mdl));
+    }
     if (AllocationFails()) return nullptr;
     mdl->MappedSystemVa = MmGetMdlVirtualAddress(mdl);
     mdl->MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
+    if (mdl->MdlFlags & MDL_PARTIAL) mdl->MdlFlags |= MDL_PARTIAL_HAS_BEEN_MAPPED;
     return mdl->MappedSystemVa;
 }
 
 void MmUnmapLockedPages(PVOID, PMDL mdl) {
     mdl->MappedSystemVa = nullptr;
-    mdl->MdlFlags &= ~MDL_MAPPED_TO_SYSTEM_VA;
+    mdl->MdlFlags &= ~(MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED);
 }

@@ -1693,13 +1693,19 @@ export const rules = [
   {
     rule: 'an MDL whose pages may go away is not read',
     file: payload,
-    edits: [
-      [
-        `    if ((mdl->MdlFlags & (MDL_MAPPED_TO_SYSTEM_VA | MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL)) == 0) return 0;
-`,
-        '',
-      ],
-    ],
+    edits: [['        if ((mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_PARTIAL)) == 0) return 0;\n', '']],
+    test: mdlFlags,
+  },
+  {
+    rule: 'a part of an MDL is read as the whole is',
+    file: payload,
+    edits: [['(MDL_PAGES_LOCKED | MDL_PARTIAL)', 'MDL_PAGES_LOCKED']],
+    test: mdlFlags,
+  },
+  {
+    rule: 'a part of an MDL is not mapped twice',
+    file: payload,
+    edits: [['        if ((mdl->MdlFlags & MDL_PARTIAL_HAS_BEEN_MAPPED) != 0) return 0;\n', '']],
     test: mdlFlags,
   },
   {

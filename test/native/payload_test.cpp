@@ -157,6 +157,12 @@ TEST_CASE("an MDL is read only if its pages cannot go away, and are memory") {
         {MDL_PAGES_LOCKED, true},
         {MDL_MAPPED_TO_SYSTEM_VA | MDL_IO_SPACE, false},
         {MDL_PAGES_LOCKED | MDL_IO_SPACE, false},
+        // What IoBuildPartialMdl makes: the pages are locked by the whole.
+        {MDL_PARTIAL, true},
+        {MDL_PARTIAL | MDL_PARTIAL_HAS_BEEN_MAPPED | MDL_MAPPED_TO_SYSTEM_VA, true},
+        {MDL_PARTIAL | MDL_PARTIAL_HAS_BEEN_MAPPED, false},
+        {MDL_PARTIAL | MDL_SOURCE_IS_NONPAGED_POOL, true},
+        {MDL_PARTIAL | MDL_IO_SPACE, false},
     };
     for (const Case& each : kCases) {
         CAPTURE(each.flags);
