@@ -99,6 +99,12 @@ bool OriginalsAreCurrent(const Slot& slot, DRIVER_OBJECT* driver) {
     return !CopyFastIo(Current(&driver->FastIoDispatch), &copy) || FitsFastIo(slot, copy);
 }
 
+// Whether its DriverEntry has returned. Before that the driver itself writes its table, over whatever is there: what we
+// put in and found gone would be in a chain for good. Drivers that the kernel has made itself were never loaded.
+bool HasStarted(const DRIVER_OBJECT& driver) {
+    return (driver.Flags & (DRVO_INITIALIZED | DRVO_BUILTIN_DRIVER)) != 0;
+}
+
 uint32_t FastIoBits(const FAST_IO_DISPATCH& table) {
     uint32_t bits = 0;
 #define DRIVERMON_BIT(function, member) \
@@ -184,6 +190,8 @@ NTSTATUS HookTable::Add(const uint16_t* name, uint32_t nameBytes, AddDriverReply
         status = STATUS_ACCESS_DENIED;
     } else if ((driver->Flags & DRVO_UNLOAD_INVOKED) != 0) {
         status = STATUS_DELETE_PENDING;
+    } else if (capture_->recorder.platform().marksStarted && !HasStarted(*driver)) {
+        status = STATUS_DEVICE_NOT_READY;
     } else if ((slot = ChooseSlot(driver)) == nullptr) {
         status = STATUS_INSUFFICIENT_RESOURCES;
     } else if (slot->watch.LoadRelaxed() != nullptr) {

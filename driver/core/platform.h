@@ -17,6 +17,7 @@ struct Platform {
     bool knowsCurrent;  // PsGetCurrentThread and PsGetCurrentProcess are the caller's, and the mapped memory's. On Wine they
                         // are the drivers' own; ids are the caller's, and a request's thread is there as long as it is
     bool askMode;       // ExGetPreviousMode tells where the thread came from. On Wine it ends the drivers' process
+    bool marksStarted;  // a driver's flags tell whether its DriverEntry has returned. On Wine they stay 0
 
     // Limits, here so that a test can reach them with few requests.
     uint32_t requestCapacity;  // requests in flight that can be followed, all drivers
@@ -36,6 +37,7 @@ constexpr Platform kNtPlatform = {
     .readUser = true,
     .knowsCurrent = true,
     .askMode = true,
+    .marksStarted = true,
     .requestCapacity = 1u << 16,
     .requestQuota = 1u << 15,
     .slotRestMs = 10'000,
@@ -49,6 +51,7 @@ constexpr Platform kWinePlatform = {
     .readUser = true,
     .knowsCurrent = false,
     .askMode = false,
+    .marksStarted = false,
     .requestCapacity = 1u << 14,
     .requestQuota = 1u << 13,
     .slotRestMs = 10'000,

@@ -142,7 +142,8 @@ constexpr uint32_t kMaxDriverNameLength = 512;  // UTF-16 units
 // AddDriver: hooks a driver by its object name, such as \Driver\AFD. Followed by the name, UTF-16LE.
 // STATUS_OBJECT_NAME_NOT_FOUND no such driver; STATUS_OBJECT_NAME_COLLISION already hooked;
 // STATUS_ACCESS_DENIED ours, or denied; STATUS_INSUFFICIENT_RESOURCES no slot; STATUS_NAME_TOO_LONG;
-// STATUS_DELETE_PENDING it is unloading, or DriverMon itself will, once this handle is closed.
+// STATUS_DELETE_PENDING it is unloading, or DriverMon itself will, once this handle is closed;
+// STATUS_DEVICE_NOT_READY it is being loaded: try again.
 struct AddDriverRequest {
     uint32_t flags;       //  0 must be 0
     uint32_t nameLength;  //  4 bytes that follow; even, 2..2 * kMaxDriverNameLength

@@ -99,6 +99,7 @@ NTSTATUS LoadDriver(const std::u16string& name, const std::u16string& displayNam
     for (PDEVICE_OBJECT device = driver->body.DeviceObject; device; device = device->NextDevice) {
         device->Flags &= ~DO_DEVICE_INITIALIZING;
     }
+    driver->body.Flags |= DRVO_INITIALIZED;
     return STATUS_SUCCESS;
 }
 

@@ -95,6 +95,8 @@ const editedClone =
 const changedRoutines = 'a driver whose routines have changed gets its slot back only after the rest'
 const inside =
   'AllowUnload: not while a thread will come back into our code, whether or not a request is in flight'
+const starting =
+  'a driver is hooked when its DriverEntry has returned, which writes over whatever was there before'
 const allowsNothing = 'AllowUnload: nothing but a REG_DWORD of 1 allows it'
 const racingCancels = 'cancels that race with completions: each request ends once, in one way or the other'
 
@@ -2587,6 +2589,18 @@ export const rules = [
       ],
     ],
     test: 'a hook that was removed does not even look at what passes through it',
+  },
+  {
+    rule: 'a driver that is still in its DriverEntry is not hooked',
+    file: hooks,
+    edits: [['marksStarted && !HasStarted(*driver)', 'marksStarted && !HasStarted(*driver) && false']],
+    test: starting,
+  },
+  {
+    rule: 'a driver that the kernel has made itself is hooked, though it was never loaded',
+    file: hooks,
+    edits: [['(DRVO_INITIALIZED | DRVO_BUILTIN_DRIVER)', 'DRVO_INITIALIZED']],
+    test: starting,
   },
   {
     rule: 'there are so many slots and no more',

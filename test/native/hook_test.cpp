@@ -422,6 +422,36 @@ TEST_CASE("AllowUnload: nothing but a REG_DWORD of 1 allows it") {
     }
 }
 
+TEST_CASE("a driver is hooked when its DriverEntry has returned, which writes over whatever was there before") {
+    auto machine = sim::Machine::Boot();
+    static CaptureSession* session;
+    const auto theSession = std::make_unique<CaptureSession>(*machine);
+    session = theSession.get();
+    static const std::u16string kName = u"\\Driver\\Starting";
+    const PDRIVER_INITIALIZE entry = [](PDRIVER_OBJECT driver, PUNICODE_STRING) -> NTSTATUS {
+        CHECK(session->AddDriver(kName) == STATUS_DEVICE_NOT_READY);
+        for (PDRIVER_DISPATCH& dispatch : driver->MajorFunction) {
+            dispatch = [](PDEVICE_OBJECT, PIRP irp) { return Complete(irp, STATUS_SUCCESS); };
+        }
+        driver->DriverUnload = [](PDRIVER_OBJECT) {};
+        return STATUS_SUCCESS;
+    };
+    REQUIRE(sim::LoadDriver(kName, u"", entry) == STATUS_SUCCESS);
+    AddDriverReply added{};
+    REQUIRE(session->AddDriver(kName, &added) == STATUS_SUCCESS);
+    RemoveDriverReply removed{};
+    REQUIRE(session->RemoveDriver(added.driverId, &removed) == STATUS_SUCCESS);
+    CHECK((removed.chainedFunctions | removed.chainedUnload) == 0);
+    // What the kernel has made itself was never loaded.
+    {
+        auto driver = sim::ReferenceDriver(kName);
+        driver->Flags = DRVO_BUILTIN_DRIVER;
+        CHECK(session->AddDriver(kName, &added) == STATUS_SUCCESS);
+        REQUIRE(session->RemoveDriver(added.driverId) == STATUS_SUCCESS);
+    }
+    CHECK(sim::UnloadDriver(kName) == STATUS_SUCCESS);
+}
+
 TEST_CASE("who is about to be unloaded hooks nothing more, and keeps its unload routine") {
     auto machine = sim::Machine::Boot();
     ScriptedDriver driver(u"TooLate");
