@@ -89,8 +89,8 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     if (call.offset != nullptr) start.byteOffset = static_cast<uint64_t>(call.offset->QuadPart);
 
     const uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
-    const Candidate candidate = {function, call.function == kFastIoDeviceControl, call.code, start.processId,
-                                 start.requestorProcessId};
+    const Candidate candidate = {function,        call.function == kFastIoDeviceControl, call.code,
+                                 start.processId, start.requestorProcessId,              PASSIVE_LEVEL};
     const Verdict verdict = capture->filter.Judge(capture->recorder, slot, candidate);
     Payload payload(capture->scratch, capture->InputRoom(verdict));
     if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);

@@ -44,9 +44,11 @@ void Filter::Set(const Predicates& predicates, Recorder& recorder) {
     recorder.DrainSections();
 }
 
-// The requestor, where it is known, is whose request it is: the current process may be anyone's in a lower layer.
+// The requestor, where it is known, is whose request it is: the current process may be anyone's in a lower layer. In a
+// DPC it is that of the thread which was interrupted, and says nothing.
 bool Filter::IsOwn(const Candidate& candidate) const {
-    return own.Contains(candidate.requestorProcessId != 0 ? candidate.requestorProcessId : candidate.processId);
+    if (candidate.requestorProcessId != 0) return own.Contains(candidate.requestorProcessId);
+    return candidate.irql < DISPATCH_LEVEL && own.Contains(candidate.processId);
 }
 
 Verdict Filter::Judge(Recorder& recorder, const Slot& slot, const Candidate& candidate) const {

@@ -17,6 +17,7 @@ struct Candidate {
     uint32_t code;
     uint32_t processId;
     uint32_t requestorProcessId;  // 0: unknown
+    KIRQL irql;                   // at which it arrived
 };
 
 enum class Fate : uint8_t { kRecorded, kHeld, kFiltered, kSampledOut };

@@ -279,8 +279,8 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     arrival.requestorsMemory = platform.readUser && irp->RequestorMode != KernelMode && arrival.irql <= APC_LEVEL &&
                                isMapped && (start.flags & kRequestPaging) == 0;
 
-    const Candidate candidate = {arrival.major, HasCode(arrival), start.code, start.processId,
-                                 start.requestorProcessId};
+    const Candidate candidate = {arrival.major,   HasCode(arrival),         start.code,
+                                 start.processId, start.requestorProcessId, arrival.irql};
     const Verdict verdict = capture.filter.Judge(capture.recorder, slot, candidate);
     Payload payload(capture.scratch, capture.InputRoom(verdict));
     if (verdict.Kept()) GatherInput(arrival, start, &payload);

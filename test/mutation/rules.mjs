@@ -1510,12 +1510,15 @@ export const rules = [
     rule: "a request is its requestor's",
     file: filter,
     edits: [
-      [
-        'candidate.requestorProcessId != 0 ? candidate.requestorProcessId : candidate.processId',
-        'candidate.processId',
-      ],
+      ['if (candidate.requestorProcessId != 0) return own.Contains(candidate.requestorProcessId);', ''],
     ],
     test: requestors,
+  },
+  {
+    rule: 'in a DPC the current process says nothing of whose a request is',
+    file: filter,
+    edits: [['candidate.irql < DISPATCH_LEVEL && own', 'own']],
+    test: "a request without a requestor that is sent in a DPC is nobody's, whatever thread it interrupted",
   },
   {
     rule: 'a predicate about processes looks at both of them',

@@ -444,6 +444,38 @@ TEST_CASE("a request belongs to its requestor, where one is known: a lower layer
     sim::ExitProcess(other.get());
 }
 
+TEST_CASE("a request without a requestor that is sent in a DPC is nobody's, whatever thread it interrupted") {
+    auto machine = sim::Machine::Boot();
+    Subject subject(*machine);
+    for (bool besideAnother : {false, true}) {
+        CAPTURE(besideAnother);
+        Predicates predicates{};
+        if (besideAnother) predicates.sampleEvery = 1;
+        REQUIRE(subject.session.SetPredicates(predicates) == STATUS_SUCCESS);
+        REQUIRE(subject.session.Start() == STATUS_SUCCESS);
+        OwnRequest direct(subject.driver, IRP_MJ_DEVICE_CONTROL), deferred(subject.driver, IRP_MJ_DEVICE_CONTROL);
+        direct.SetControl(kCode, 0, 0);
+        deferred.SetControl(kOther, 0, 0);
+        CHECK(direct.Send() == STATUS_SUCCESS);
+        // Taken at once, by this thread: it is the client's.
+        KDPC dpc;
+        KeInitializeDpc(
+            &dpc,
+            [](PKDPC, PVOID context, PVOID, PVOID) {
+                CHECK(static_cast<OwnRequest*>(context)->Send() == STATUS_SUCCESS);
+            },
+            &deferred);
+        KeInsertQueueDpc(&dpc, nullptr, nullptr);
+        const Captured captured = subject.Finish(2);
+        CHECK(captured.WithCode(kCode).empty());
+        const std::vector<Request> requests = captured.WithCode(kOther);
+        REQUIRE(requests.size() == 1);
+        CHECK(requests[0].start->header.irql == DISPATCH_LEVEL);
+        CHECK(requests[0].start->requestorProcessId == 0);
+        CHECK(requests[0].start->processId == sim::CurrentThread()->process->id);
+    }
+}
+
 TEST_CASE("a request without a control code passes a predicate about codes") {
     auto machine = sim::Machine::Boot();
     Subject subject(*machine);
