@@ -284,7 +284,9 @@ DRIVERMON_NOINLINE uint64_t Arrive(Capture& capture, Slot& slot, uint8_t major, 
     const Verdict verdict = capture.filter.Judge(capture.recorder, slot, candidate);
     Payload payload(capture.scratch, capture.InputRoom(verdict));
     if (verdict.Kept()) GatherInput(arrival, start, &payload);
-    if (IsCreate(arrival.major) && payload.length() != 0) start.flags |= kRequestPayloadIsName;
+    // A file's id in place of its name is 8 or 16 bytes that mean nothing as text.
+    const bool isNamed = IsCreate(arrival.major) && (start.code & FILE_OPEN_BY_FILE_ID) == 0;
+    if (isNamed && payload.length() != 0) start.flags |= kRequestPayloadIsName;
 
     Section section(capture.recorder);
     Watch* watch = slot.watch.LoadAcquire();

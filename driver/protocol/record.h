@@ -47,7 +47,8 @@ enum RequestFlags : uint32_t {
     kRequestCancelled = 1u << 5,         // End: Irp->Cancel was set
     kRequestPayloadTruncated = 1u << 6,  // payloadLength < payloadTotal because of the snap length
     kRequestPayloadMissed = 1u << 7,     // there were bytes, but they could not be read (see Loss)
-    kRequestPayloadIsName = 1u << 8,     // Start of CREATE: the payload is the file name, UTF-16LE
+    kRequestPayloadIsName = 1u << 8,     // Start of CREATE: the payload is the file name, UTF-16LE; without it,
+                                         // it is the file's id (FILE_OPEN_BY_FILE_ID)
     kRequestUnseen = 1u << 9,            // End: the dispatch returned without a completion that we could see;
                                          // status and information are what it returned, not what the IRP ended with
     kRequestUncaptured = 1u << 10,       // Start: the completion will not be recorded (quota; see Loss)

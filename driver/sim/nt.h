@@ -273,6 +273,7 @@ enum { KernelMode = 0, UserMode = 1, MaximumMode = 2 };
 #define FILE_OPEN 1
 #define FILE_OPEN_IF 3
 #define FILE_SYNCHRONOUS_IO_NONALERT 0x00000020
+#define FILE_OPEN_BY_FILE_ID 0x00002000
 #define FILE_OPENED 1
 
 #define OBJ_CASE_INSENSITIVE 0x40

@@ -2139,10 +2139,14 @@ export const rules = [
   {
     rule: 'the name of a CREATE is told to be one',
     file: irp,
-    edits: [
-      ['if (IsCreate(arrival.major) && payload.length() != 0) start.flags |= kRequestPayloadIsName;', ''],
-    ],
+    edits: [['if (isNamed && payload.length() != 0) start.flags |= kRequestPayloadIsName;', '(void)isNamed;']],
     test: create,
+  },
+  {
+    rule: "a file's id is not told to be its name",
+    file: irp,
+    edits: [['IsCreate(arrival.major) && (start.code & FILE_OPEN_BY_FILE_ID) == 0;', 'IsCreate(arrival.major);']],
+    test: "CREATE by a file's id: its bytes are there, and are no name",
   },
   {
     rule: 'the name of a CREATE is not touched at DISPATCH_LEVEL',

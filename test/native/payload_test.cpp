@@ -445,6 +445,17 @@ TEST_CASE("CREATE below a directory that is open: the name is what the driver is
     CHECK(NameIn(TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE))) == name);
 }
 
+TEST_CASE("CREATE by a file's id: its bytes are there, and are no name") {
+    Scene scene;
+    uint8_t id[] = {0x34, 0x12, 0, 0, 0, 0, 5, 0};
+    OwnCreate create(scene, id, sizeof(id));
+    create.request.location->Parameters.Create.Options = FILE_OPEN << 24 | FILE_OPEN_BY_FILE_ID;
+    CHECK(create.request.Send() == STATUS_SUCCESS);
+    const Request request = TheOnly(scene.Finish().WithMajor(IRP_MJ_CREATE));
+    CHECK(request.input == Bytes(id, id + sizeof(id)));
+    CHECK((request.start->flags & kRequestPayloadIsName) == 0);
+}
+
 TEST_CASE("CREATE at DISPATCH_LEVEL: the name is paged, and left alone") {
     Scene scene;
     OwnCreate create(scene, Gone(), 16);
