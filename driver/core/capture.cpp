@@ -153,7 +153,10 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     }
     Shard& shard = section.shard();
     FunctionCell& cell = context.watch->cells[shard.index].function[context.function];
-    uint64_t latency = ending.ticks - context.arrivalTicks.LoadAcquire();
+    // The clocks of two processors may differ by a little: nothing ends before it has arrived.
+    const uint64_t arrived = context.arrivalTicks.LoadAcquire();
+    const uint64_t ended = ending.ticks > arrived ? ending.ticks : arrived;
+    const uint64_t latency = ended - arrived;
     const bool fellThrough = (ending.flags & kRequestFellThrough) != 0;
     // The answer of a call that fell through was not taken, if it gave one: the request's is that of the IRP.
     const uint32_t status = fellThrough ? 0 : ending.status;
@@ -193,9 +196,9 @@ void Capture::RecordEnd(Section& section, Context& context, const Ending& ending
     RtlZeroMemory(&record, sizeof(record));
     record.header.type = kRecordRequestEnd;
     record.header.driverId = context.watch->driverId;
-    record.header.timestamp = ending.ticks;
+    record.header.timestamp = ended;
     record.requestId = context.requestId.LoadAcquire();
-    record.arrivalTimestamp = context.arrivalTicks.LoadAcquire();
+    record.arrivalTimestamp = arrived;
     record.information = ending.information;
     record.status = ending.status;
     record.flags = ending.flags | payload.flags();

@@ -54,6 +54,7 @@ struct alignas(64) Processor {
     uint32_t index;
     SpinLock raised;                   // held by the thread that runs at DISPATCH_LEVEL or above
     std::atomic<uint32_t> waiting{0};  // queue.size(), for a look without the lock
+    std::atomic<uint64_t> lateTicks{0};  // by which its performance counter lags behind
 
     alignas(64) std::mutex queueLock;
     std::condition_variable wanted;   // its own thread has something to do
@@ -306,6 +307,10 @@ void AdvanceTime(uint32_t ms) {
     timersChanged.notify_all();
 }
 
+void SetClockBack(uint32_t processor, uint64_t ticks) {
+    ProcessorAt(processor)->lateTicks = ticks;
+}
+
 uint32_t ProcessorCount() {
     return static_cast<uint32_t>(processors.size());
 }
@@ -520,8 +525,10 @@ BOOLEAN KeCancelTimer(PKTIMER timer) {
 
 LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER frequency) {
     if (frequency) frequency->QuadPart = static_cast<LONGLONG>(performanceCounter.frequency());
+    const uint64_t late = CurrentThread()->processor->lateTicks.load(std::memory_order_relaxed);
     LARGE_INTEGER now;
-    now.QuadPart = static_cast<LONGLONG>(performanceCounter.Now() + skippedTicks.load(std::memory_order_relaxed));
+    now.QuadPart =
+        static_cast<LONGLONG>(performanceCounter.Now() + skippedTicks.load(std::memory_order_relaxed) - late);
     return now;
 }
 

@@ -29,6 +29,9 @@ void StopProcessorThreads();
 // IRQL = PASSIVE_LEVEL.
 void AdvanceTime(uint32_t ms);
 
+// Sets that processor's performance counter back by so much, until the machine ends.
+void SetClockBack(uint32_t processor, uint64_t ticks);
+
 uint32_t ProcessorCount();
 Processor* ProcessorAt(uint32_t index);
 

@@ -1607,6 +1607,12 @@ export const rules = [
     test: 'the same multiset with room for every record: the histograms are those of the records',
   },
   {
+    rule: 'nothing ends before it has arrived',
+    file: capture,
+    edits: [['ending.ticks > arrived ? ending.ticks : arrived;', 'ending.ticks;']],
+    test: 'the clocks of two processors may differ: what ends before it has arrived took no time',
+  },
+  {
     rule: 'input is counted in bytes',
     file: capture,
     edits: [

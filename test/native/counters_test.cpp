@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "scene.h"
+#include "sim/process.h"
+#include "sim/processor.h"
 
 namespace drivermon::test {
 namespace {
@@ -223,6 +225,46 @@ TEST_CASE("the same multiset with room for every record: the histograms are thos
             CHECK(counted.latency[bucket] == told[counted.function][bucket]);
         }
     }
+}
+
+TEST_CASE("the clocks of two processors may differ: what ends before it has arrived took no time") {
+    Scene scene;
+    bool held = false;
+    SUBCASE("recorded at once") {}
+    SUBCASE("held for its latency") {
+        held = true;
+        Predicates predicates{};
+        predicates.flags = kPredicateOwnProcesses;
+        predicates.minimumLatency = 1;
+        REQUIRE(scene.session.SetPredicates(predicates) == STATUS_SUCCESS);
+    }
+    scene.driver.onControl = [](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        return STATUS_PENDING;
+    };
+    OwnRequest request(scene.driver, IRP_MJ_DEVICE_CONTROL);
+    request.SetControl(kCode, 0, 0);
+    sim::SetClockBack(1, 1'000'000);
+    {
+        const sim::RunAs arriving(sim::SystemProcess(), 0);
+        CHECK(request.Send() == STATUS_PENDING);
+    }
+    {
+        const sim::RunAs ending(sim::SystemProcess(), 1);
+        Complete(request.irp, STATUS_SUCCESS);
+    }
+    const Captured captured = scene.Finish();
+    const Totals totals = scene.session.Counters();
+    const auto counted = std::find_if(totals.functions.begin(), totals.functions.end(), [](const FunctionCounters& each) {
+        return each.function == IRP_MJ_DEVICE_CONTROL;
+    });
+    REQUIRE(counted != totals.functions.end());
+    CHECK(counted->completions == 1);
+    CHECK(counted->latency[0] == 1);
+    CHECK(totals.reply.filteredStarts == (held ? 1 : 0));
+    const std::vector<Request> recorded = captured.WithCode(kCode);
+    REQUIRE(recorded.size() == (held ? 0 : 1));
+    if (!held) CHECK(recorded[0].end->header.timestamp == recorded[0].start->header.timestamp);
 }
 
 }  // namespace drivermon::test
