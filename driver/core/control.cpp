@@ -135,12 +135,17 @@ NTSTATUS Control::Hello(Call& call) {
     LARGE_INTEGER frequency;
     LARGE_INTEGER before;
     LARGE_INTEGER systemTime;
+    const auto preciseTime = capture_->recorder.platform().preciseTime;
     // Of a few pairs the one read in the shortest time: an interrupt between the two readings would skew every time
     // stamp of the session.
     uint64_t best = ~0ull;
     for (int attempt = 0; attempt < 8; attempt++) {
         before = KeQueryPerformanceCounter(&frequency);
-        KeQuerySystemTime(&systemTime);
+        if (preciseTime != nullptr) {
+            preciseTime(&systemTime);
+        } else {
+            KeQuerySystemTime(&systemTime);
+        }
         uint64_t after = NowTicks();
         uint64_t took = after - static_cast<uint64_t>(before.QuadPart);
         if (took >= best) continue;

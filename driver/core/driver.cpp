@@ -25,15 +25,6 @@ struct Driver {
 // Also read by the dispatch routines of our device, which exists only while this does.
 Driver* theDriver;
 
-template <size_t units>
-UNICODE_STRING StringOf(const char16_t (&text)[units]) {
-    UNICODE_STRING string;
-    string.Length = (units - 1) * sizeof(char16_t);
-    string.MaximumLength = units * sizeof(char16_t);
-    string.Buffer = reinterpret_cast<PWSTR>(const_cast<char16_t*>(text));
-    return string;
-}
-
 NTSTATUS NTAPI OnCreate(PDEVICE_OBJECT, PIRP irp) {
     return theDriver->control.Create(irp);
 }

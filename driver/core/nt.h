@@ -58,4 +58,14 @@ inline uint32_t IdOf(HANDLE id) {
     return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(id));
 }
 
+// A literal as the kernel takes it.
+template <size_t units>
+UNICODE_STRING StringOf(const char16_t (&text)[units]) {
+    UNICODE_STRING string;
+    string.Length = (units - 1) * sizeof(char16_t);
+    string.MaximumLength = units * sizeof(char16_t);
+    string.Buffer = reinterpret_cast<PWSTR>(const_cast<char16_t*>(text));
+    return string;
+}
+
 }  // namespace drivermon

@@ -1,4 +1,4 @@
-// platform.cpp: Wine is told by a name that only its kernel exports.
+// platform.cpp: Wine is told by a name that only its kernel exports. There a name that is found may be a stub's.
 #include "platform.h"
 
 namespace drivermon {
@@ -6,11 +6,12 @@ namespace drivermon {
 const Platform* platformOverride = nullptr;
 
 Platform DetectPlatform() {
-    if (platformOverride != nullptr) return *platformOverride;
-    static WCHAR name[] = {'w', 'i', 'n', 'e', '_', 'n', 't', 'o', 's', 'k', 'r', 'n',
-                           'l', '_', 'm', 'a', 'i', 'n', '_', 'l', 'o', 'o', 'p'};
-    UNICODE_STRING string = {sizeof(name), sizeof(name), name};
-    return MmGetSystemRoutineAddress(&string) != nullptr ? kWinePlatform : kNtPlatform;
+    UNICODE_STRING winesOwn = StringOf(u"wine_ntoskrnl_main_loop");
+    if (MmGetSystemRoutineAddress(&winesOwn) != nullptr) return kWinePlatform;
+    Platform platform = platformOverride != nullptr ? *platformOverride : kNtPlatform;
+    UNICODE_STRING preciseTime = StringOf(u"KeQuerySystemTimePrecise");
+    platform.preciseTime = reinterpret_cast<decltype(platform.preciseTime)>(MmGetSystemRoutineAddress(&preciseTime));
+    return platform;
 }
 
 }  // namespace drivermon

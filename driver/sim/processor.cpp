@@ -246,6 +246,8 @@ void Release(PKSPIN_LOCK lock) {
 
 }  // namespace
 
+bool hasPreciseTime = true;
+
 void CreateProcessors(uint32_t count, bool exclusive, uint64_t clockFrequency) {
     irqlExcludes = exclusive;
     performanceCounter = HostClock(clockFrequency);
@@ -537,8 +539,11 @@ void KeQuerySystemTimePrecise(PLARGE_INTEGER time) {
     const auto since1970 = (std::chrono::system_clock::now().time_since_epoch() + Skipped()) / std::chrono::nanoseconds(1);
     time->QuadPart = static_cast<LONGLONG>(since1970) / 100 + kFrom1601To1970;
 }
+// As of the last clock interrupt, of which there are 64 a second.
 void KeQuerySystemTime(PLARGE_INTEGER time) {
+    constexpr LONGLONG kBetweenInterrupts = 156'250;
     KeQuerySystemTimePrecise(time);
+    time->QuadPart -= time->QuadPart % kBetweenInterrupts;
 }
 
 void KeStallExecutionProcessor(ULONG microseconds) {

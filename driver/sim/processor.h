@@ -29,6 +29,9 @@ void StopProcessorThreads();
 // IRQL = PASSIVE_LEVEL.
 void AdvanceTime(uint32_t ms);
 
+// Whether drivers find KeQuerySystemTimePrecise, which Windows has from version 8 on.
+extern bool hasPreciseTime;
+
 // Sets that processor's performance counter back by so much, until the machine ends.
 void SetClockBack(uint32_t processor, uint64_t ticks);
 

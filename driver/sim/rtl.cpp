@@ -71,8 +71,11 @@ void KeBugCheckEx(ULONG code, ULONG_PTR p1, ULONG_PTR p2, ULONG_PTR p3, ULONG_PT
     std::abort();
 }
 
-// Routines that only newer kernels have are looked up by name; this kernel has what nt.h declares, and no more.
-PVOID MmGetSystemRoutineAddress(PUNICODE_STRING) {
+// Of what nt.h declares only this is looked up by its name.
+PVOID MmGetSystemRoutineAddress(PUNICODE_STRING name) {
     drivermon::sim::RequireIrql(PASSIVE_LEVEL, "MmGetSystemRoutineAddress");
-    return nullptr;
+    UNICODE_STRING preciseTime;
+    RtlInitUnicodeString(&preciseTime, u"KeQuerySystemTimePrecise");
+    const bool found = drivermon::sim::hasPreciseTime && RtlEqualUnicodeString(name, &preciseTime, FALSE);
+    return found ? reinterpret_cast<PVOID>(KeQuerySystemTimePrecise) : nullptr;
 }

@@ -35,6 +35,8 @@ const lossesAreTold =
   'a dropped record takes a number, and the losses are told: before the next record, or at the end'
 const neverComes = 'a call whose IRP never comes is continued by nothing else'
 const notServed = 'a layout that differs is told from a version that differs, and neither is served'
+const timeOfHello =
+  'Hello tells what time it is now; of an older kernel what it was at the last clock interrupt'
 const lacksAByte = 'a call whose input or output lacks one byte is refused for that, and changes nothing'
 const names = 'a name must be as long as it says, even, there, and without flags'
 const allSlots = 'as many drivers as there are slots, and not one more until one has gone and rested'
@@ -454,6 +456,18 @@ export const rules = [
     file: hooks,
     edits: [['if (driver == self_)', 'if (driver == nullptr)']],
     test: wrongLengths,
+  },
+  {
+    rule: 'Hello tells what time it is now, not at the last clock interrupt',
+    file: 'driver/core/platform.cpp',
+    edits: [['StringOf(u"KeQuerySystemTimePrecise")', 'StringOf(u"KeQuerySystemTimePrecisely")']],
+    test: timeOfHello,
+  },
+  {
+    rule: 'a kernel without a precise time is asked for the one it has',
+    file: control,
+    edits: [['if (preciseTime != nullptr) {', 'if (preciseTime != nullptr || true) {']],
+    test: timeOfHello,
   },
   {
     rule: 'a driver is hooked once',

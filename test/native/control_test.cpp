@@ -14,12 +14,32 @@
 #include "sim/driver_loader.h"
 #include "sim/memory.h"
 #include "sim/process.h"
+#include "sim/processor.h"
 #include "sim/user_mode.h"
 
 namespace drivermon::test {
 namespace {
 
 using Raw = std::vector<uint8_t>;
+
+// How far the time of a Hello is behind the kernel's, in units of 100 ns.
+int64_t Behind(const HelloReply& hello) {
+    LARGE_INTEGER frequency, time;
+    int64_t behind = 0;
+    uint64_t best = ~0ull;
+    // Of some readings the one that nobody came between.
+    for (int attempt = 0; attempt < 16; attempt++) {
+        const auto before = static_cast<uint64_t>(KeQueryPerformanceCounter(&frequency).QuadPart);
+        KeQuerySystemTimePrecise(&time);
+        const uint64_t took = static_cast<uint64_t>(KeQueryPerformanceCounter(nullptr).QuadPart) - before;
+        if (took >= best) continue;
+        best = took;
+        const auto since = static_cast<int64_t>(before + took / 2 - hello.anchorTicks);
+        REQUIRE(frequency.QuadPart == 10'000'000);
+        behind = time.QuadPart - since - static_cast<int64_t>(hello.anchorSystemTime);
+    }
+    return behind;
+}
 
 template <typename T>
 Raw RawOf(const T& value) {
@@ -172,6 +192,30 @@ TEST_CASE("a layout that differs is told from a version that differs, and neithe
             CHECK(handle->Control(code, in.data(), static_cast<uint32_t>(in.size()), out.data(), kMinDataBytes,
                                   nullptr) == STATUS_INVALID_DEVICE_STATE);
         }
+    }
+}
+
+TEST_CASE("Hello tells what time it is now; of an older kernel what it was at the last clock interrupt") {
+    struct Restore {
+        ~Restore() { sim::hasPreciseTime = true; }
+    } restore;
+    constexpr int64_t kMillisecond = 10'000, kBetweenInterrupts = 156'250;
+    for (bool precise : {true, false}) {
+        CAPTURE(precise);
+        sim::hasPreciseTime = precise;
+        Scene scene;
+        int64_t most = 0;
+        for (int i = 0; i < 16; i++) {
+            sim::AdvanceTime(3);  // past several interrupts, and not in step with them
+            Raw output;
+            REQUIRE(Ask(scene.session, kControlHello, RawOf(HelloRequest{kAbiVersion, kLayoutHash}), sizeof(HelloReply),
+                        &output) == STATUS_SUCCESS);
+            const int64_t behind = Behind(Head<HelloReply>(output));
+            CHECK(behind > -kMillisecond);
+            CHECK(behind < kMillisecond + (precise ? 0 : kBetweenInterrupts));
+            most = std::max(most, behind);
+        }
+        CHECK((most > kMillisecond) == !precise);
     }
 }
 
