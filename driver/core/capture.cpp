@@ -24,12 +24,10 @@ NTSTATUS Capture::PrepareToHook() {
 }
 
 NTSTATUS Capture::Prepare(const StartRequest& request) {
-    NTSTATUS status = recorder.Prepare(request.ringBytes);
-    if (!NT_SUCCESS(status)) return status;
+    epoch_.StoreRelaxed(epoch_.LoadRelaxed() + 1);
     inputSnapLength_.StoreRelaxed(request.inputSnapLength);
     outputSnapLength_.StoreRelaxed(request.outputSnapLength);
-    epoch_.StoreRelaxed(epoch_.LoadRelaxed() + 1);
-    return STATUS_SUCCESS;
+    return recorder.Prepare(request.ringBytes);
 }
 
 void Capture::Close() {

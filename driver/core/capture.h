@@ -22,6 +22,7 @@ class Capture {
     NTSTATUS PrepareToHook();
 
     // PASSIVE_LEVEL, control lock held, not recording. A new epoch; rings and totals start from nothing.
+    // STATUS_INSUFFICIENT_RESOURCES: so they do, but there are no rings.
     NTSTATUS Prepare(const StartRequest& request);
     void Open() { recording_.StoreRelease(1); }
     // PASSIVE_LEVEL, control lock held. No record is made after it returns.

@@ -169,8 +169,10 @@ NTSTATUS Control::Start(Call& call) {
         return STATUS_INVALID_PARAMETER;
     }
     NTSTATUS status = capture_->Prepare(request);
-    if (!NT_SUCCESS(status)) return status;
+    // Also where there is no memory for the rings: those before have gone for them, and counters that told of their
+    // records would tell of nothing.
     hooks_->BeginEpoch();
+    if (!NT_SUCCESS(status)) return status;
     hooks_->Announce();
     capture_->Open();
     capture_->recorder.doorbell().Start();

@@ -87,7 +87,7 @@ class Recorder {
     NTSTATUS Initialize(const Platform& platform);
 
     // Start and Stop of recording. PASSIVE_LEVEL, control lock held.
-    // Prepare: no one records. Empties the rings, zeroes totals.
+    // Prepare: no one records. Empties the rings, zeroes totals. STATUS_INSUFFICIENT_RESOURCES: as Discard.
     NTSTATUS Prepare(uint32_t ringBytes);
     // No one records. Gives the rings' memory back, and with it what nobody has fetched.
     void Discard();

@@ -62,7 +62,8 @@ struct HelloReply {
 static_assert(sizeof(HelloReply) == 56, "ABI");
 
 // Start: begins a new epoch: rings emptied, counters zeroed. STATUS_INVALID_DEVICE_STATE when already capturing,
-// STATUS_INVALID_PARAMETER for a value out of range, STATUS_INSUFFICIENT_RESOURCES.
+// STATUS_INVALID_PARAMETER for a value out of range: nothing has changed. STATUS_INSUFFICIENT_RESOURCES: there is no
+// capture, and what the one before has left is gone all the same, for old and new rings may not fit side by side.
 struct StartRequest {
     uint32_t ringBytes;         //  0 per processor; power of two, kMinRingBytes..kMaxRingBytes
     uint32_t inputSnapLength;   //  4 bytes of input kept per request, 0..kMaxSnapLength

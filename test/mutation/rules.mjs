@@ -2248,6 +2248,17 @@ export const rules = [
     test: allocations,
   },
   {
+    rule: 'a Start without memory ends the epoch before it, too',
+    file: control,
+    edits: [
+      [
+        '    hooks_->BeginEpoch();\n    if (!NT_SUCCESS(status)) return status;\n',
+        '    if (!NT_SUCCESS(status)) return status;\n    hooks_->BeginEpoch();\n',
+      ],
+    ],
+    test: 'a Start without memory for its rings: what was there before is gone, and the counters tell of nothing else',
+  },
+  {
     rule: 'no starts are held without memory for them',
     file: capture,
     edits: [

@@ -1,5 +1,5 @@
-// fault_test.cpp: every allocation of every path fails once. Whoever asked gets a clear status, nothing has changed,
-// and the same call succeeds when it is made again; when the machine shuts down nothing is left (the machine counts).
+// fault_test.cpp: every allocation of every path fails once. Whoever asked gets a clear status, nothing has changed (but
+// that a Start has let go of the rings before it), and the same call succeeds when it is made again; when the machine shuts down nothing is left (the machine counts).
 // How many of them are the driver's own stands beside each path: one more in the driver, and its path has to say so.
 #include <doctest/doctest.h>
 
@@ -10,10 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "capture_session.h"
 #include "core/pool.h"
 #include "protocol/layout.h"
-#include "scripted_driver.h"
+#include "scene.h"
 #include "sim/memory.h"
 #include "targets/afd_protocol.h"
 #include "targets/echo_protocol.h"
@@ -216,6 +215,38 @@ TEST_CASE("each allocation of each path fails once: a clear status, and the next
             CHECK(spared == path.spared);
         }
     }
+}
+
+TEST_CASE("a Start without memory for its rings: what was there before is gone, and the counters tell of nothing else") {
+    Scene scene;
+    PIRP pended = nullptr;
+    scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {
+        IoMarkIrpPending(irp);
+        pended = irp;
+        return STATUS_PENDING;
+    };
+    OwnRequest waiting(scene.driver, IRP_MJ_DEVICE_CONTROL);
+    waiting.SetControl(kCode, 0, 0);
+    CHECK(waiting.Send() == STATUS_PENDING);
+    REQUIRE(scene.session.Stop() == STATUS_SUCCESS);
+    const uint64_t epoch = scene.session.Counters().reply.epoch;
+    CHECK(scene.session.Counters().reply.outstanding == 1);
+
+    ULONG tag = 0;
+    for (int64_t n = 1; tag != kPoolTag; n++) {
+        sim::FailAllocation fail(n);
+        REQUIRE(scene.session.Start({4 * kDefaultStart.ringBytes, 0, 0, 0}) == STATUS_INSUFFICIENT_RESOURCES);
+        tag = fail.Tag();
+    }
+    CHECK(scene.session.Finish().order.empty());
+    CHECK(scene.session.InFlight().empty());
+    const Totals totals = scene.session.Counters();
+    CHECK(totals.functions.empty());
+    CHECK(totals.reply.offered == 0);
+    CHECK(totals.reply.outstanding == 0);
+    CHECK(totals.reply.epoch == epoch + 1);
+    Complete(pended, STATUS_SUCCESS);
+    CHECK(scene.session.Counters().functions.empty());
 }
 
 TEST_CASE("each allocation of loading fails once: no driver, and nothing is left of it") {
