@@ -18,7 +18,7 @@ endif()
 
 function(drivermon_add_kernel_driver name)
   add_library(${name} MODULE)
-  set_target_properties(${name} PROPERTIES PREFIX "" SUFFIX ".sys" CXX_STANDARD 17)
+  set_target_properties(${name} PROPERTIES PREFIX "" SUFFIX ".sys")
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/driver)
 
   if(MSVC)
