@@ -88,7 +88,9 @@ class SimulatedMachine final : public Machine {
         platform_.oldRequestMs = options.oldRequestMs;
         platformOverride = &platform_;
         try {
+            if (options.processorsAtLoad != 0) SetActiveProcessors(options.processorsAtLoad);
             Load(kOurDriver, u"DriverMon", DriverLoad);
+            SetActiveProcessors(ProcessorCount());
             // Hooking takes the unload routine away for good; a machine that shuts down may still call it.
             unload_ = ReferenceDriver(kOurDriver)->DriverUnload;
             if (options.targets) {

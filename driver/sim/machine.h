@@ -19,6 +19,7 @@ using Status = int32_t;  // NTSTATUS
 
 struct MachineOptions {
     uint32_t processors = 2;
+    uint32_t processorsAtLoad = 0;  // so many are there when our driver loads, the others appear after that; 0: all are
     // True: IRQL excludes, as on NT, and driver/core uses sections. False: IRQL is a fiction, as on Wine, and it uses
     // spin locks.
     bool sections = true;

@@ -68,6 +68,7 @@ struct alignas(64) Processor {
 namespace {
 
 std::vector<std::unique_ptr<Processor>> processors;
+uint32_t activeProcessors = 0;
 bool irqlExcludes = true;
 HostClock performanceCounter;  // of the machine that is running
 
@@ -257,6 +258,7 @@ void CreateProcessors(uint32_t count, bool exclusive, uint64_t clockFrequency) {
         processors.push_back(std::make_unique<Processor>());
         processors.back()->index = i;
     }
+    activeProcessors = count;
 }
 
 void StartProcessorThreads() {
@@ -311,6 +313,10 @@ void AdvanceTime(uint32_t ms) {
 
 void SetClockBack(uint32_t processor, uint64_t ticks) {
     ProcessorAt(processor)->lateTicks = ticks;
+}
+
+void SetActiveProcessors(uint32_t count) {
+    activeProcessors = count;
 }
 
 uint32_t ProcessorCount() {
@@ -375,13 +381,13 @@ ULONG KeGetCurrentProcessorNumberEx(PPROCESSOR_NUMBER number) {
     return index;
 }
 ULONG KeQueryActiveProcessorCountEx(USHORT) {
-    return ProcessorCount();
+    return activeProcessors;
 }
 ULONG KeQueryMaximumProcessorCountEx(USHORT) {
     return ProcessorCount();
 }
 NTSTATUS KeGetProcessorNumberFromIndex(ULONG index, PPROCESSOR_NUMBER number) {
-    if (index >= ProcessorCount()) return STATUS_INVALID_PARAMETER;
+    if (index >= activeProcessors) return STATUS_INVALID_PARAMETER;
     *number = {0, static_cast<UCHAR>(index), 0};
     return STATUS_SUCCESS;
 }

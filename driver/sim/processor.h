@@ -35,6 +35,9 @@ extern bool hasPreciseTime;
 // Sets that processor's performance counter back by so much, until the machine ends.
 void SetClockBack(uint32_t processor, uint64_t ticks);
 
+// How many of them drivers are told of: the first ones. All, unless others are to appear later.
+void SetActiveProcessors(uint32_t count);
+
 uint32_t ProcessorCount();
 Processor* ProcessorAt(uint32_t index);
 

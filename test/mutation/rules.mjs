@@ -30,6 +30,8 @@ const anywhere = 'a system buffer from anywhere is not touched where it could no
 const fastFromKernel = 'fast I/O from the kernel: its buffers are not looked at, and that is no loss'
 const freedInItsRoutine = 'a request that a driver made itself, freed in its routine'
 const quotaHolds = 'beyond its quota a driver has arrivals without ends, counted, and no request fails'
+const lateProcessors =
+  'processors that appear after load share a shard, one thread at a time; and closing a capture waits for them'
 const noOutput = 'an error has no output, and neither has STATUS_VERIFY_REQUIRED, whatever Information says'
 const lossesAreTold =
   'a dropped record takes a number, and the losses are told: before the next record, or at the end'
@@ -659,6 +661,29 @@ export const rules = [
     file: capture,
     edits: [['    recorder.DrainSections();\n', '']],
     test: 'closing a capture waits for whoever is still in a section',
+  },
+  {
+    rule: 'processors that appear after load have a shard together',
+    file: recorder,
+    edits: [['processor < last ? processor : last', 'last < ~0u ? processor : last']],
+    test: lateProcessors,
+  },
+  {
+    rule: 'a shard that processors share is entered by one thread at a time',
+    file: recorder,
+    edits: [['shard.locked = platform.lockRings || i == processors;', 'shard.locked = platform.lockRings;']],
+    test: lateProcessors,
+  },
+  {
+    rule: 'Stop waits for whoever is in a shard that processors share',
+    file: recorder,
+    edits: [
+      [
+        '            KeAcquireSpinLock(&shard.lock, &irql);\n            KeReleaseSpinLock(&shard.lock, irql);\n',
+        '            (void)irql;\n',
+      ],
+    ],
+    test: lateProcessors,
   },
 
   // ---- Control ----

@@ -12,6 +12,8 @@
 
 #include "core/capture.h"
 #include "sim/machine.h"
+#include "sim/process.h"
+#include "sim/processor.h"
 
 namespace drivermon::test {
 namespace {
@@ -169,6 +171,48 @@ TEST_CASE("closing a capture waits for whoever is still in a section") {
         writer.join();
         capture.recorder.Discard();
     }
+}
+
+TEST_CASE("processors that appear after load share a shard, one thread at a time; and closing a capture waits for them") {
+    sim::MachineOptions options;
+    options.processors = 3;
+    auto machine = sim::Machine::Boot(options);
+    sim::SetActiveProcessors(1);
+    Capture capture;
+    REQUIRE(capture.Initialize(SimulatedPlatform()) == STATUS_SUCCESS);
+    sim::SetActiveProcessors(3);
+    REQUIRE(capture.Prepare({kMinRingBytes, 0, 0, 0}) == STATUS_SUCCESS);
+    capture.Open();
+    const uint32_t shared = capture.recorder.shardCount() - 1;
+    CHECK(shared == 1);
+    std::atomic<bool> firstIsIn{false}, secondTries{false}, firstLeft{false}, secondIsIn{false}, secondLeft{false};
+    std::thread first([&] {
+        const sim::RunAs as(sim::SystemProcess(), 1);
+        Section section(capture.recorder);
+        CHECK(section.shard().index == shared);
+        firstIsIn = true;
+        while (!secondTries) std::this_thread::yield();
+        for (int i = 0; i < 10'000; i++) std::this_thread::yield();
+        firstLeft = true;
+    });
+    std::thread second([&] {
+        const sim::RunAs as(sim::SystemProcess(), 2);
+        while (!firstIsIn) std::this_thread::yield();
+        secondTries = true;
+        Section section(capture.recorder);
+        CHECK(section.shard().index == shared);
+        CHECK(firstLeft);
+        secondIsIn = true;
+        while (capture.recording()) std::this_thread::yield();
+        for (int i = 0; i < 10'000; i++) std::this_thread::yield();
+        secondLeft = true;
+    });
+    while (!secondIsIn) std::this_thread::yield();
+    capture.Close();
+    CHECK(secondLeft);
+    first.join();
+    second.join();
+    capture.recorder.Discard();
 }
 
 }  // namespace drivermon::test

@@ -111,9 +111,10 @@ void CheckEqualities(const Totals& totals) {
     CHECK(totals.reply.offered == totals.reply.written + dropped);
 }
 
-void Stress(bool sections) {
+void Stress(bool sections, uint32_t processorsAtLoad = 4) {
     sim::MachineOptions options;
     options.processors = 4;
+    options.processorsAtLoad = processorsAtLoad;
     options.sections = sections;
     auto machine = sim::Machine::Boot(options);
     CaptureSession session(*machine);
@@ -299,6 +300,10 @@ TEST_CASE("cancels that race with completions: each request ends once, in one wa
 
 TEST_CASE("everything at once, sections by IRQL") {
     Stress(true);
+}
+
+TEST_CASE("everything at once, on processors of which two have appeared after load") {
+    Stress(true, 2);
 }
 
 TEST_CASE("everything at once, sections by lock") {
