@@ -86,6 +86,9 @@ export class Session implements Subject {
   #processTimer: NodeJS.Timeout | undefined
   #processesAskedAt = Number.NEGATIVE_INFINITY
   #wanted = new Set<number>()
+  /** Records of processes were lost: what any id means now must be asked. */
+  #wantsAll = false
+  #othersLost = 0
   #events = new Set<SubjectEvents>()
 
   /** Greets the driver; throws when it cannot be used. The source is closed by `close`, also then. */
@@ -412,7 +415,10 @@ export class Session implements Subject {
     }
     for (const events of this.#events) events.grown?.()
     for (const processId of this.#capture.unknownProcesses()) this.#wanted.add(processId)
-    if (this.#wanted.size > 0 && this.#phase === 'running') {
+    const { others } = this.#capture.losses
+    this.#wantsAll ||= others > this.#othersLost
+    this.#othersLost = others
+    if ((this.#wanted.size > 0 || this.#wantsAll) && this.#phase === 'running') {
       // At once if the last snapshot is long ago: who asks may be gone in a moment.
       const waitMs = Math.max(0, this.#processesAskedAt + PROCESSES_INTERVAL_MS - performance.now())
       this.#processTimer ??= setTimeout(() => this.#learnProcesses(), waitMs)
@@ -426,9 +432,10 @@ export class Session implements Subject {
   /** Names for process ids that records brought up; a snapshot of the system is costly, so many ids share one. */
   #learnProcesses(): void {
     this.#processTimer = undefined
-    if (this.#wanted.size === 0) return
-    const found = this.#processes().filter(({ processId }) => this.#wanted.has(processId))
+    if (this.#wanted.size === 0 && !this.#wantsAll) return
+    const found = this.#processes().filter(({ processId }) => this.#wantsAll || this.#wanted.has(processId))
     this.#wanted.clear()
+    this.#wantsAll = false
     const now = this.#now()
     this.#capture.learnProcesses(found, now)
     this.#record(encodeProcesses(found, now))

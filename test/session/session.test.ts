@@ -12,6 +12,7 @@ import { encodeProcess } from '../../src/protocol/records.ts'
 import { loadCaptureFile, loadCaptureFiles } from '../../src/session/capture-file.ts'
 import { DriverRefusal } from '../../src/session/driver.ts'
 import { Session, type SessionOptions } from '../../src/session/session.ts'
+import { loss } from '../support/records.ts'
 import { driverError, type FakeOptions, FakeSource } from './fake-source.ts'
 
 /** A record of 64 KB. */
@@ -141,6 +142,21 @@ describe('Session', () => {
       const names = [...each.requests('pid == 7000')].map((request) => request.text('process'))
       expect(new Set(names)).toEqual(new Set(['late.exe']))
     }
+  })
+
+  it('asks what ids mean when records of processes were lost', async () => {
+    const { source, session } = open({ traffic: null })
+    session.addDriver('AFD')
+    session.start()
+    source.issue(10)
+    await until(() => rowsOf(session) === 5)
+    // The id of one that is known has gone to another, and nobody has said so.
+    const [known] = source.running
+    source.running.splice(0, 1, { ...known, name: 'successor.exe' })
+    source.inject(loss([], [], 2))
+    const nameNow = () => session.capture.processes.nameAt(known.processId, Number.MAX_SAFE_INTEGER)
+    await until(() => nameNow() === 'successor.exe')
+    await session.stop()
   })
 
   it('takes smaller rings where memory is short, unless it was told which', async () => {
