@@ -1,12 +1,12 @@
 // fall_throughs.h: which fast-I/O call an IRP continues.
 //
-// When a fast-I/O routine returns FALSE, or an answer that is not taken, the I/O manager creates an IRP for the same call
-// and sends it to the same device, in the thread that made the call and before anything else of that call. The thread's
-// last call that fell through is therefore kept here, for the next IRP of that thread, and a link is made only where
-// nothing else can be true:
-//   - the IRP is the current thread's own, names the file it was made for, and has a stack made for this device: the I/O
-//     manager has just sent it. Beneath a filter it has not: whether the filter passed the call on or made one of its own
-//     cannot be told, so there is no link;
+// When a fast-I/O routine returns FALSE, or an answer that is not taken, the I/O manager creates an IRP for the same
+// call and sends it to the same device, in the thread that made the call and before anything else of that call. The
+// thread's last call that fell through is therefore kept here, for the next IRP of that thread, and a link is made only
+// where nothing else can be true:
+//   - the IRP is the current thread's own, names the file it was made for, and has a stack made for this device: the
+//     I/O manager has just sent it. Beneath a filter it has not: whether the filter passed the call on or made one of
+//     its own cannot be told, so there is no link;
 //   - thread, device, file, function, code, lengths, and offset are the call's;
 //   - both belong to one AddDriver and one capture;
 //   - no other call came between: a fast-I/O call of the thread takes the note away when it arrives, and again when it

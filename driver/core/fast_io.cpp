@@ -12,8 +12,8 @@ bool ReportsStatus(uint8_t function) {
     return function != kFastIoCheckIfPossible;
 }
 
-// Whether TRUE with this status is taken for an answer. NtReadFile and NtWriteFile are choosy, and send an IRP after any
-// other, as after FALSE: Npfs says TRUE of a pipe that is broken.
+// Whether TRUE with this status is taken for an answer. NtReadFile and NtWriteFile are choosy, and send an IRP after
+// any other, as after FALSE: Npfs says TRUE of a pipe that is broken.
 bool IsTaken(uint8_t function, NTSTATUS status) {
     if (function == kFastIoWrite) return status == STATUS_SUCCESS;
     if (function != kFastIoRead) return true;
@@ -89,8 +89,9 @@ uint64_t ArriveFastIo(Slot& slot, const FastIoCall& call) {
     if (call.offset != nullptr) start.byteOffset = static_cast<uint64_t>(call.offset->QuadPart);
 
     const uint8_t function = static_cast<uint8_t>(kMajorFunctionCount + call.function);
-    const Candidate candidate = {function,        call.function == kFastIoDeviceControl, call.code,
-                                 start.processId, start.requestorProcessId,              PASSIVE_LEVEL};
+    const bool hasCode = call.function == kFastIoDeviceControl;
+    const Candidate candidate = {function,     hasCode, call.code, start.processId, start.requestorProcessId,
+                                 PASSIVE_LEVEL};
     const Verdict verdict = capture->filter.Judge(capture->recorder, slot, candidate);
     Payload payload(capture->scratch, capture->InputRoom(verdict));
     if (verdict.Kept()) AddCallers(call.input, call.inputLength, fromKernel, &payload);

@@ -25,8 +25,8 @@ struct Platform {
     uint32_t slotRestMs;       // before a hook's slot may serve another driver
     uint32_t oldRequestMs;     // in flight for longer, a request may lose its context to another (see request_table.h)
 
-    // KeQuerySystemTimePrecise, as Windows 8 and later have it; else null: what time it is, is known as of the last clock
-    // interrupt.
+    // KeQuerySystemTimePrecise, as Windows 8 and later have it; else null: what time it is, is known as of the last
+    // clock interrupt.
     void(NTAPI* preciseTime)(PLARGE_INTEGER time) = nullptr;
 };
 

@@ -40,7 +40,7 @@ enum RecordType : uint8_t {
 enum RequestFlags : uint32_t {
     kRequestFastIo = 1u << 0,            // `major` is a FastIoFunction, and `irp` is 0
     kRequestFellThrough = 1u << 1,       // End: the fast-I/O routine returned FALSE, or TRUE of a read or write with a
-                                         // status that the I/O manager does not take; an IRP follows, and is the request
+                                         // status that is not taken for an answer; an IRP follows
     kRequestPended = 1u << 2,            // End: the dispatch routine returned STATUS_PENDING
     kRequestSynchronous = 1u << 3,       // Start: IRP_SYNCHRONOUS_API or a synchronous file object
     kRequestPaging = 1u << 4,            // Start: IRP_PAGING_IO

@@ -255,9 +255,9 @@ TEST_CASE("the clocks of two processors may differ: what ends before it has arri
     }
     const Captured captured = scene.Finish();
     const Totals totals = scene.session.Counters();
-    const auto counted = std::find_if(totals.functions.begin(), totals.functions.end(), [](const FunctionCounters& each) {
-        return each.function == IRP_MJ_DEVICE_CONTROL;
-    });
+    const auto counted =
+        std::find_if(totals.functions.begin(), totals.functions.end(),
+                     [](const FunctionCounters& each) { return each.function == IRP_MJ_DEVICE_CONTROL; });
     REQUIRE(counted != totals.functions.end());
     CHECK(counted->completions == 1);
     CHECK(counted->latency[0] == 1);

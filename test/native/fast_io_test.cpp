@@ -421,12 +421,9 @@ TEST_CASE("FastIoRead and FastIoWrite: after an answer that is not taken an IRP 
         bool readIsTaken, writeIsTaken;
     };
     constexpr Answer kAnswers[] = {
-        {STATUS_SUCCESS, true, true},
-        {STATUS_BUFFER_OVERFLOW, true, false},
-        {STATUS_END_OF_FILE, true, false},
-        {STATUS_PIPE_BROKEN, false, false},
-        {STATUS_CANCELLED, false, false},
-        {STATUS_BUFFER_TOO_SMALL, false, false},
+        {STATUS_SUCCESS, true, true},      {STATUS_BUFFER_OVERFLOW, true, false},
+        {STATUS_END_OF_FILE, true, false}, {STATUS_PIPE_BROKEN, false, false},
+        {STATUS_CANCELLED, false, false},  {STATUS_BUFFER_TOO_SMALL, false, false},
     };
     for (const Answer& answer : kAnswers) {
         for (bool reads : {true, false}) {

@@ -1,6 +1,7 @@
-// fault_test.cpp: every allocation of every path fails once. Whoever asked gets a clear status, nothing has changed (but
-// that a Start has let go of the rings before it), and the same call succeeds when it is made again; when the machine shuts down nothing is left (the machine counts).
-// How many of them are the driver's own stands beside each path: one more in the driver, and its path has to say so.
+// fault_test.cpp: every allocation of every path fails once. Whoever asked gets a clear status, nothing has changed
+// (but that a Start has let go of the rings before it), and the same call succeeds when it is made again; when the
+// machine shuts down nothing is left (the machine counts). How many of them are the driver's own stands beside each
+// path: one more in the driver, and its path has to say so.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -217,7 +218,8 @@ TEST_CASE("each allocation of each path fails once: a clear status, and the next
     }
 }
 
-TEST_CASE("a Start without memory for its rings: what was there before is gone, and the counters tell of nothing else") {
+TEST_CASE(
+    "a Start without memory for its rings: what was there before is gone, and the counters tell of nothing else") {
     Scene scene;
     PIRP pended = nullptr;
     scene.driver.onControl = [&](PDEVICE_OBJECT, PIRP irp) {

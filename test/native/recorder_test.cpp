@@ -173,7 +173,8 @@ TEST_CASE("closing a capture waits for whoever is still in a section") {
     }
 }
 
-TEST_CASE("processors that appear after load share a shard, one thread at a time; and closing a capture waits for them") {
+TEST_CASE(
+    "processors that appear after load share a shard, one thread at a time; and closing a capture waits for them") {
     sim::MachineOptions options;
     options.processors = 3;
     auto machine = sim::Machine::Boot(options);
