@@ -2161,7 +2161,9 @@ export const rules = [
   {
     rule: 'an answer that was not taken is no outcome of a request',
     file: capture,
-    edits: [['const uint32_t status = fellThrough ? 0 : ending.status;', 'const uint32_t status = ending.status;']],
+    edits: [
+      ['const uint32_t status = fellThrough ? 0 : ending.status;', 'const uint32_t status = ending.status;'],
+    ],
     test: fastNotTaken,
   },
   {
@@ -2184,13 +2186,17 @@ export const rules = [
   {
     rule: 'the name of a CREATE is told to be one',
     file: irp,
-    edits: [['if (isNamed && payload.length() != 0) start.flags |= kRequestPayloadIsName;', '(void)isNamed;']],
+    edits: [
+      ['if (isNamed && payload.length() != 0) start.flags |= kRequestPayloadIsName;', '(void)isNamed;'],
+    ],
     test: create,
   },
   {
     rule: "a file's id is not told to be its name",
     file: irp,
-    edits: [['IsCreate(arrival.major) && (start.code & FILE_OPEN_BY_FILE_ID) == 0;', 'IsCreate(arrival.major);']],
+    edits: [
+      ['IsCreate(arrival.major) && (start.code & FILE_OPEN_BY_FILE_ID) == 0;', 'IsCreate(arrival.major);'],
+    ],
     test: "CREATE by a file's id: its bytes are there, and are no name",
   },
   {
