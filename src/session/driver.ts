@@ -164,6 +164,7 @@ const REFUSALS: Record<number, Record<number, string>> = {
     [0xc0000035, 183, 'it is hooked already.'],
     [0xc0000022, 5, 'this driver may not be hooked.'],
     [0xc0000056, null, 'it is being unloaded; try again once it is loaded anew.'],
+    [0xc00000a3, 21, 'it is being loaded; try again in a moment.'],
     [0xc0000106, 206, 'the name is too long.'],
     [NO_MEMORY, NO_MEMORY_WIN32, 'no more drivers can be hooked; remove one first.'],
   ]),

@@ -57,6 +57,8 @@ export interface FakeOptions {
   abiVersion?: number
   /** NTSTATUS with which Start fails. */
   startStatus?: number
+  /** NTSTATUS with which AddDriver fails. */
+  addStatus?: number
   /** Start fails for want of memory where it asks for a larger ring. */
   mostRingBytes?: number
   /** What Hello says it is. */
@@ -139,6 +141,7 @@ export class FakeSource implements NativeSource {
       ringBytes: 1 << 20,
       kernel: KernelKind.Simulated,
       startStatus: 0,
+      addStatus: 0,
       mostRingBytes: Number.POSITIVE_INFINITY,
       chained: { functions: 0, fastIo: false },
       ...options,
@@ -374,6 +377,7 @@ export class FakeSource implements NativeSource {
     const name = Buffer.from(input.buffer, input.byteOffset + AddDriverRequest.bytes).toString('utf16le')
     const listing = DRIVERS.find((each) => each.name.toLowerCase() === name.toLowerCase())
     if (!listing) throw driverError(`no driver ${name}`, 0xc0000034)
+    if (this.#options.addStatus !== 0) throw driverError('refused', this.#options.addStatus)
     if (this.#hooks.some((hook) => hook.name === listing.name)) throw driverError('hooked', 0xc0000035)
     const hook = { id: this.#nextDriverId++, name: listing.name }
     this.#hooks.push(hook)

@@ -244,6 +244,16 @@ describe('Session', () => {
     expect(() => session.addDriver(name)).toThrow(message)
   })
 
+  it.each([
+    [0xc0000022, 'this driver may not be hooked'],
+    [0xc0000056, 'it is being unloaded; try again'],
+    [0xc00000a3, 'it is being loaded; try again'],
+  ])('says why a driver cannot be hooked: %i', (addStatus, message) => {
+    const { session } = open({}, { addStatus })
+    expect(() => session.addDriver('AFD')).toThrow(message)
+    expect(session.state().drivers).toEqual([])
+  })
+
   it('knows a hooked driver by any case of its name', () => {
     const { session } = open()
     session.addDriver('afd')
