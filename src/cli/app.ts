@@ -10,7 +10,7 @@ import { defaultBudgetBytes } from '../session/memory-budget.ts'
 import type { Subject } from '../session/subject.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
-import { CommandError, type Io, stackOf, writeOut } from './io.ts'
+import { CommandError, type Io, stackOf, tell, writeOut } from './io.ts'
 import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
 import { driverOption, memoryOption, sourceKind, wholeNumber } from './options.ts'
 import { findShell, openWindow } from './shell.ts'
@@ -133,7 +133,7 @@ async function openFiles(
 
 /** Also when no page is there to show it, as when the last one was closed. */
 function printProblems(subject: Subject, io: Io): void {
-  subject.subscribe({ state: () => {}, problem: (message) => io.err.write(`drivermon: ${message}\n`) })
+  subject.subscribe({ state: () => {}, problem: (message) => tell(io, message) })
 }
 
 /** Resolves when the user wants to end: by closing the window, or with Ctrl-C. */
@@ -144,7 +144,7 @@ async function show(url: string, options: Options, interruption: Interruption, i
     const failure = await Promise.race([window.closed, interruption.first.then(() => null)])
     window.close()
     if (failure === null) return
-    io.err.write(`drivermon: ${failure}; the browser is opened instead\n`)
+    tell(io, `${failure}; the browser is opened instead`)
   }
   if (options.open) io.openBrowser(url)
   await interruption.first

@@ -2,7 +2,7 @@
 
 import { driverObjectName, sameDriverName } from '../formats/driver-names.ts'
 import { ProtectedDriverError, type Session } from '../session/session.ts'
-import { CommandError, type Io } from './io.ts'
+import { CommandError, type Io, tell } from './io.ts'
 
 export interface HookingOptions {
   forceHook?: boolean
@@ -28,6 +28,6 @@ export function addDrivers(
       throw new CommandError(`${error.message} --force-hook hooks it anyway; do that on a virtual machine.`)
     }
     const warning = session.warningOf(name)
-    if (warning !== '') io.err.write(`drivermon: ${name}: ${warning}\n`)
+    if (warning !== '') tell(io, `${name}: ${warning}`)
   }
 }

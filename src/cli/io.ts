@@ -3,6 +3,7 @@
 import { writeSync } from 'node:fs'
 import type { NativeSource } from '../../addon/binding.ts'
 import type { NativeCode } from '../session/native-code.ts'
+import { printable } from './printable.ts'
 
 export type SourceKind = 'device' | 'sim'
 
@@ -37,6 +38,11 @@ export class OutputClosed extends Error {}
 
 export function writeOut(io: Io, text: string): void {
   if (!io.out.write(text)) throw new OutputClosed()
+}
+
+/** One line on stderr, for people. It may hold what a file says. */
+export function tell(io: Io, message: string): void {
+  io.err.write(`drivermon: ${printable(message)}\n`)
 }
 
 /** A failure that the user can understand; ends a command with one line and this exit status. */

@@ -12,7 +12,7 @@ import type { Session } from '../session/session.ts'
 import { type Account, accountOf } from './account.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
-import { CommandError, type Io, type SourceKind } from './io.ts'
+import { CommandError, type Io, type SourceKind, tell } from './io.ts'
 import { addLiveOptions, type LiveOptions, openSession } from './live-options.ts'
 import { describeLosses } from './losses.ts'
 import { driverOption, memoryOption, seconds, sourceKind, wholeNumber } from './options.ts'
@@ -90,7 +90,7 @@ async function record(options: Options, io: Io): Promise<void> {
     problem: (message) => {
       problems++
       progress.end()
-      io.err.write(`drivermon: ${message}\n`)
+      tell(io, message)
     },
   })
   try {

@@ -6,7 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import { addAppCommand } from './app.ts'
 import { addDriversCommand } from './drivers.ts'
-import { CommandError, type Io, OutputClosed } from './io.ts'
+import { CommandError, type Io, OutputClosed, tell } from './io.ts'
 import { addRecordCommand } from './record.ts'
 import { addShowCommand } from './show.ts'
 import { addStatsCommand } from './stats.ts'
@@ -22,7 +22,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     if (error instanceof OutputClosed) return 0
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT
     const message = error instanceof Error ? error.message : String(error)
-    io.err.write(`drivermon: ${oneLine(message)}\n`)
+    tell(io, oneLine(message))
     if (io.env.DRIVERMON_DEBUG && error instanceof Error) io.err.write(`${error.stack}\n`)
     return error instanceof CommandError ? error.exitCode : 1
   }
@@ -37,7 +37,7 @@ function buildProgram(io: Io): Command {
     .configureOutput({
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
-      outputError: (text, write) => write(`drivermon: ${oneLine(text.replace(/^error: /, ''))}\n`),
+      outputError: (text) => tell(io, oneLine(text.replace(/^error: /, ''))),
     })
   addAppCommand(program, io)
   addDriversCommand(program, io)

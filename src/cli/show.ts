@@ -9,7 +9,7 @@ import { FilterError } from '../model/filter/error.ts'
 import type { Request } from '../model/request.ts'
 import type { Ticks } from '../protocol/ids.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
-import { CommandError, type Io, writeOut } from './io.ts'
+import { CommandError, type Io, tell, writeOut } from './io.ts'
 import { describeRecordedOnly } from './losses.ts'
 import { memoryOption, wholeNumber } from './options.ts'
 import { type Column, formatLine } from './table.ts'
@@ -80,7 +80,7 @@ async function show(files: string[], options: Options, io: Io): Promise<void> {
   if (lister.missed > 0)
     warnings.push(`${lister.missed} requests did not fit into the memory allowed (--memory)`)
   if (info.recordedOnly !== '') warnings.push(describeRecordedOnly(info.recordedOnly))
-  for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
+  for (const warning of warnings) tell(io, warning)
 }
 
 /**

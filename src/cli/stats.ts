@@ -5,8 +5,9 @@ import { functionName } from '../formats/irp-names.ts'
 import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
 import type { FunctionStatistics } from '../model/capture.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
-import { type Io, writeOut } from './io.ts'
+import { type Io, tell, writeOut } from './io.ts'
 import { describeLosses, describeRecordedOnly } from './losses.ts'
+import { printable } from './printable.ts'
 import { type Column, formatTable } from './table.ts'
 
 /** Statistics cover rows that have left, so rows need little room: enough to pair starts with ends. */
@@ -45,7 +46,7 @@ async function stats(files: string[], options: Options, io: Io): Promise<void> {
     budgetBytes: BUDGET_BYTES,
     native: io.nativeCode(),
   })
-  for (const warning of warnings) io.err.write(`drivermon: ${warning}\n`)
+  for (const warning of warnings) tell(io, warning)
   const nanoseconds = (ticks: number) => (ticks * 1e9) / info.ticksPerSecond
   const functions = capture.stats()
   if (options.json) {
@@ -71,8 +72,11 @@ async function stats(files: string[], options: Options, io: Io): Promise<void> {
   writeOut(io, formatTable(COLUMNS, functions.map(line)))
   const unpaired = formatCount(capture.unpairedEnds)
   const why = info.series > 1 && capture.unpairedEnds > 0 ? ', some in flight when this file began' : ''
-  writeOut(io, `\n${info.os}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start${why}\n`)
-  if (info.recordedOnly !== '') writeOut(io, `${describeRecordedOnly(info.recordedOnly)}\n`)
+  writeOut(
+    io,
+    `\n${printable(info.os)}; ${describeLosses(capture.losses)}; ${unpaired} ends without a start${why}\n`,
+  )
+  if (info.recordedOnly !== '') writeOut(io, `${printable(describeRecordedOnly(info.recordedOnly))}\n`)
 }
 
 function jsonNumber(value: number): number | null {

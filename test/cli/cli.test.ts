@@ -19,8 +19,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
 import { writePackets } from '../../src/formats/packets.ts'
 import { portableLoops } from '../../src/model/loops.ts'
-import { KernelKind } from '../../src/protocol/layout.ts'
+import type { Ticks } from '../../src/protocol/ids.ts'
+import { KernelKind, RequestFlags } from '../../src/protocol/layout.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
+import { captureFile } from '../support/capture-file.ts'
+import { concat, hooked, start, utf16 } from '../support/records.ts'
 import { type FakeWorld, fakeWorld } from './fake-io.ts'
 
 let folder: string
@@ -778,6 +781,54 @@ describe('drivermon stats', () => {
     expect(recordedOnly).toBe('')
     expect(functions.reduce((sum, each) => sum + each.count, 0)).toBe(summary.requests)
     for (const each of functions) expect(each.max).toBeGreaterThanOrEqual(each.p50)
+  })
+})
+
+// A capture may come from anybody, and so may the names in it.
+describe('a file whose names a terminal would obey', () => {
+  const detail = '\x1b[31m\n\u009b2J\u202egpj.exe\u2028'
+  const shown = '\\u{1b}[31m\\u{a}\\u{9b}2J\\u{202e}gpj.exe\\u{2028}'
+  beforeEach(() => {
+    const { writer, bytes } = captureFile({
+      abiVersion: 1,
+      ticksPerSecond: 1e7,
+      anchorTicks: 0 as Ticks,
+      anchorUtcMs: 0,
+      os: 'os \x1b[2J',
+      application: 'test',
+      source: 'device',
+      series: 0,
+      recordedOnly: 'only \x1b[2J',
+    })
+    writer.begin()
+    const flags = RequestFlags.PayloadIsName
+    const create = start({ id: 1, at: 1, major: 0, flags, payload: utf16(detail) })
+    writer.write(concat([hooked(1, '\\Driver\\\u202e'), create]))
+    writer.end()
+    writeFileSync(file, bytes())
+  })
+
+  it.each([
+    [['show'], ['\\Driver\\\\u{202e}', shown, 'recorded: only \\u{1b}[2J']],
+    [['stats'], ['\\Driver\\\\u{202e}', 'os \\u{1b}[2J; nothing dropped', 'recorded: only \\u{1b}[2J']],
+    [['show', '--limit', '\x1b[2J'], ['\\u{1b}[2J']],
+  ])('prints them without harm: %j', async (args, expected) => {
+    const world = fakeWorld()
+    await world.run(...args, file)
+    const printed = world.out + world.err
+    for (const text of expected) expect(printed).toContain(text)
+    expect(printed).not.toMatch(/[^\P{Cc}\n]|[\p{Cf}\u2028\u2029]/u)
+    const places = world.out.split('\n', 2).map((line) => line.search(/FUNCTION|IRP_MJ_CREATE|CREATE/))
+    expect(new Set(places).size).toBe(1)
+  })
+
+  it('gives them to machines as they are', async () => {
+    const world = fakeWorld()
+    await world.run('show', file, '--format', 'jsonl')
+    expect(JSON.parse(world.out)).toMatchObject({ driver: '\\Driver\\\u202e', detail })
+    const csv = fakeWorld()
+    await csv.run('show', file, '--format', 'csv')
+    expect(csv.out).toContain(`"${detail}"`)
   })
 })
 
