@@ -170,6 +170,21 @@ describe('what filters mean', () => {
   })
 })
 
+test('a duration that is a whole number of ticks is that number', () => {
+  fc.assert(
+    fc.property(fc.nat(2 ** 40), fc.constantFrom('ns', 'us', 'ms', 's'), (ticks, unit) => {
+      const digits = String(100n * BigInt(ticks)).padStart(10, '0')
+      const places = { ns: 0, us: 3, ms: 6, s: 9 }[unit]!
+      const amount = `${digits.slice(0, digits.length - places)}.${digits.slice(digits.length - places)}0`
+      const clock = { ticksPerSecond: 1e7, anchorTicks: 0, anchorUtcMs: 0 }
+      expect(parseFilter(`latency == ${amount}${unit}`, clock)).toMatchObject({
+        ranges: [{ low: ticks, high: ticks }],
+      })
+    }),
+    { numRuns: 1000, examples: [[161, 'us']] },
+  )
+})
+
 describe('what it says', () => {
   test.each<[string, RegExp, number, number]>([
     ['latncy > 1ms', /no field “latncy”: did you mean latency\?/, 0, 6],

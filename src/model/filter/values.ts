@@ -69,7 +69,7 @@ function tryNumber(token: Token, field: Field, clock: Clock): number | bigint | 
       const [, amount, unit] = QUANTITY.exec(text) ?? []
       const ns = DURATION_UNITS[unit?.toLowerCase()]
       if (Number(amount) === 0 && unit === '') return 0
-      return ns === undefined ? undefined : (Number(amount) * ns * clock.ticksPerSecond) / 1e9
+      return ns === undefined ? undefined : wholeIfNear((Number(amount) * ns * clock.ticksPerSecond) / 1e9)
     }
     case 'size': {
       if (INTEGER.test(text)) return integer(text)
@@ -92,6 +92,12 @@ function tryNumber(token: Token, field: Field, clock: Clock): number | bigint | 
     default:
       return INTEGER.test(text) ? integer(text) : undefined
   }
+}
+
+/** A whole number that rounding on the way to it has missed: 16.1us at 10 MHz would be 161.00000000000003 ticks. */
+function wholeIfNear(ticks: number): number {
+  const whole = Math.round(ticks)
+  return Math.abs(ticks - whole) <= 1e-12 * Math.abs(whole) ? whole : ticks
 }
 
 function integer(text: string): number | bigint {
