@@ -124,9 +124,22 @@ export function carriesControlCode(index: FunctionIndex): boolean {
   )
 }
 
+/** DPC 1, MDL 2, COMPLETE 4, COMPRESSED 8, and those of their sums that ntddk.h names. */
+const TRANSFER_MINORS = [
+  'NORMAL',
+  'DPC',
+  'MDL',
+  'MDL_DPC',
+  'COMPLETE',
+  undefined,
+  'COMPLETE_MDL',
+  'COMPLETE_MDL_DPC',
+  'COMPRESSED',
+]
+
 const MINORS: Partial<Record<(typeof MAJORS)[number], readonly (string | undefined)[]>> = {
-  READ: ['NORMAL', 'DPC', 'MDL', 'MDL_DPC', 'COMPLETE_MDL', 'COMPLETE_MDL_DPC', 'COMPRESSED'],
-  WRITE: ['NORMAL', 'DPC', 'MDL', 'MDL_DPC', 'COMPLETE_MDL', 'COMPLETE_MDL_DPC', 'COMPRESSED'],
+  READ: TRANSFER_MINORS,
+  WRITE: TRANSFER_MINORS,
   DIRECTORY_CONTROL: [undefined, 'QUERY_DIRECTORY', 'NOTIFY_CHANGE_DIRECTORY', 'NOTIFY_CHANGE_DIRECTORY_EX'],
   FILE_SYSTEM_CONTROL: [
     'USER_FS_REQUEST',
@@ -136,7 +149,7 @@ const MINORS: Partial<Record<(typeof MAJORS)[number], readonly (string | undefin
     'KERNEL_CALL',
   ],
   LOCK_CONTROL: [undefined, 'LOCK', 'UNLOCK_SINGLE', 'UNLOCK_ALL', 'UNLOCK_ALL_BY_KEY'],
-  FLUSH_BUFFERS: ['FLUSH', 'FLUSH_DATA_ONLY', 'FLUSH_NON_CACHED', 'FLUSH_DATA_SYNC_ONLY'],
+  FLUSH_BUFFERS: ['FLUSH', 'FLUSH_AND_PURGE', 'FLUSH_DATA_ONLY', 'FLUSH_NO_SYNC', 'FLUSH_DATA_SYNC_ONLY'],
   POWER: ['WAIT_WAKE', 'POWER_SEQUENCE', 'SET_POWER', 'QUERY_POWER'],
   SYSTEM_CONTROL: [
     'QUERY_ALL_DATA',

@@ -66,6 +66,29 @@ describe('functions', () => {
     expect(minorName(Major.DIRECTORY_CONTROL as FunctionIndex, 1)).toBe('QUERY_DIRECTORY')
     expect(minorName(Major.PNP as FunctionIndex, 0x77)).toBe('MINOR_0x77')
     expect(minorName(Major.CLOSE as FunctionIndex, 0)).toBe('')
+    const flush = [0, 1, 2, 3, 4].map((minor) => minorName(Major.FLUSH_BUFFERS as FunctionIndex, minor))
+    expect(flush).toEqual([
+      'FLUSH',
+      'FLUSH_AND_PURGE',
+      'FLUSH_DATA_ONLY',
+      'FLUSH_NO_SYNC',
+      'FLUSH_DATA_SYNC_ONLY',
+    ])
+  })
+
+  // Bits in ntddk.h, not numbers in a row.
+  test.each([Major.READ, Major.WRITE])('minors of READ and WRITE (%i)', (major) => {
+    expect([0, 1, 2, 3, 4, 5, 6, 7, 8].map((minor) => minorName(major as FunctionIndex, minor))).toEqual([
+      'NORMAL',
+      'DPC',
+      'MDL',
+      'MDL_DPC',
+      'COMPLETE',
+      'MINOR_0x05',
+      'COMPLETE_MDL',
+      'COMPLETE_MDL_DPC',
+      'COMPRESSED',
+    ])
   })
 })
 
