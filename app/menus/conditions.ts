@@ -20,7 +20,8 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   function: (rows, row) => `function == ${functionFullName(rows.functionIndex(row))}`,
   operation: (rows, row) => {
     const fn = rows.functionIndex(row)
-    if (!carriesControlCode(fn)) return equals('minor', minorName(fn, rows.minor(row)))
+    const minor = rows.minor(row)
+    if (!carriesControlCode(fn, minor)) return equals('minor', minorName(fn, minor))
     return `ioctl == ${ioctlName(rows.code(row)) || formatHex(rows.code(row), 8)}`
   },
   status: (rows, row) => {
@@ -33,7 +34,8 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
     return `status == ${/^\w+$/.test(name) ? name : formatHex(status, 8)}`
   },
   duration: (rows, row, _, clock) => {
-    const ns = ticksToNs(rows.latency(row), clock.ticksPerSecond)
+    // Rounded down: rounded up it could leave out the row itself.
+    const ns = Math.floor(ticksToNs(rows.latency(row), clock.ticksPerSecond))
     return Number.isNaN(ns) ? 'state == in_flight' : `latency >= ${ns.toFixed(0)}ns`
   },
   in: (rows, row) => `input_length == ${rows.inputLength(row)}`,

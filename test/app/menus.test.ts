@@ -1,6 +1,7 @@
 // menus.test.ts: what can be pointed at: each value of a row becomes a condition that the filter language understands and
 // that holds for that row.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { conditionOf, narrowed } from '../../app/menus/conditions.ts'
 import { RowWindow } from '../../app/rows/row-window.ts'
@@ -22,6 +23,7 @@ interface Row {
   major?: number
   code?: number
   status?: number
+  latency?: number
 }
 
 function rowsOf({
@@ -30,13 +32,14 @@ function rowsOf({
   major = 14,
   code = 0x12017,
   status = 0,
+  latency = 25,
 }: Row): RowWindow {
   const buffer = new ArrayBuffer(WINDOW_HEADER_BYTES + ROW_BYTES)
   const view = new DataView(buffer)
   for (const [i, value] of [WINDOW_MAGIC, 1, 0, 1, 1].entries()) view.setUint32(i * 4, value, true)
   const at = WINDOW_HEADER_BYTES
   view.setFloat64(at + 8, 12345, true)
-  view.setFloat64(at + 16, state === RowState.InFlight ? Number.NaN : 25, true)
+  view.setFloat64(at + 16, state === RowState.InFlight ? Number.NaN : latency, true)
   const words = [1, 4312, 9248, flags, code, status, 24, 1460, 2, 3]
   for (const [i, value] of words.entries()) view.setUint32(at + 32 + i * 4, value, true)
   view.setUint8(at + 72, major)
@@ -44,8 +47,8 @@ function rowsOf({
   return RowWindow.decode(buffer)
 }
 
-function condition(column: string, row: Row = {}): string {
-  return conditionOf(column, rowsOf(row), 0, NAMES, CLOCK)
+function condition(column: string, row: Row = {}, clock = CLOCK): string {
+  return conditionOf(column, rowsOf(row), 0, NAMES, clock)
 }
 
 const COLUMNS = [
@@ -79,6 +82,21 @@ describe('a value as a condition', () => {
     expect(condition('status', { status: 0xc0000120 })).toBe('status == STATUS_CANCELLED')
     expect(condition('status', { status: 0xdeadbeef })).toBe('status == 0xDEADBEEF')
     expect(condition('operation', { code: 0x222400 })).toMatch(/^ioctl == (0x00222400|IOCTL_\w+)$/)
+  })
+
+  test('a latency is one of those from it on, whatever the clock', () => {
+    const clocks = fc.constantFrom(2_533_203, 3_579_545, 1e7, 14_318_180, 24e6, 1e9)
+    const ticks = fc.oneof(fc.nat(100_000), fc.nat(2 ** 48))
+    fc.assert(
+      fc.property(clocks, ticks, (ticksPerSecond, latency) => {
+        const clock = { ...CLOCK, ticksPerSecond }
+        const parsed = parseFilter(condition('duration', { latency }, clock), clock)
+        const low = parsed.kind === 'ranges' ? Number(parsed.ranges[0].low) : Number.NaN
+        expect(low).toBeLessThanOrEqual(latency)
+        expect(low).toBeGreaterThan(latency - 2 - ticksPerSecond / 1e9)
+      }),
+      { numRuns: 1000 },
+    )
   })
 
   test('an end without its start knows no process', () => {
