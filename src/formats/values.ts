@@ -96,8 +96,10 @@ export interface Clock {
   anchorUtcMs: number
 }
 
+/** Exact where a tick is whole nanoseconds: 77 ticks at 10 MHz are 7700 and not 7700.000000000001. */
 export function ticksToNs(ticks: number, ticksPerSecond: number): number {
-  return (ticks / ticksPerSecond) * 1e9
+  const nsPerTick = 1e9 / ticksPerSecond
+  return Number.isInteger(nsPerTick) ? ticks * nsPerTick : (ticks * 1e9) / ticksPerSecond
 }
 
 /**

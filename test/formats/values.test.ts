@@ -12,6 +12,7 @@ import {
   formatTime,
   formatTimestamp,
   parseTimestamp,
+  ticksToNs,
 } from '../../src/formats/values.ts'
 
 test.each<[number, string]>([
@@ -47,6 +48,19 @@ test('counts, rates and hexadecimal', () => {
   expect([12, 999.6, 12_500, 1_050_000].map(formatRate)).toEqual(['12/s', '1.00 k/s', '12.5 k/s', '1.05 M/s'])
   expect(formatHex(0x12007, 8)).toBe('0x00012007')
   expect(formatHex(0xffff8000deadbeefn, 16)).toBe('0xFFFF8000DEADBEEF')
+})
+
+test('ticks of whole nanoseconds are whole nanoseconds', () => {
+  fc.assert(
+    fc.property(fc.nat(2 ** 40), fc.constantFrom(1e6, 1e7, 1e8, 1e9), (ticks, ticksPerSecond) => {
+      expect(BigInt(ticksToNs(ticks, ticksPerSecond))).toBe(
+        (BigInt(ticks) * 10n ** 9n) / BigInt(ticksPerSecond),
+      )
+    }),
+    { examples: [[77, 1e7]] },
+  )
+  expect(ticksToNs(3_579_545, 3_579_545)).toBe(1e9)
+  expect(ticksToNs(24, 24e6)).toBe(1000)
 })
 
 describe('times', () => {
