@@ -58,7 +58,7 @@ const FLAG_NAMES: [number, string][] = [
 
 export function describe(row: Detail, clock: Clock): DetailText {
   const fn = functionIndex(row.major, row.fastIo ? RequestFlags.FastIo : 0)
-  const isControl = carriesControlCode(fn)
+  const isControl = carriesControlCode(fn, row.minor)
   const minor = minorText(fn, row.minor)
   return {
     title: isControl

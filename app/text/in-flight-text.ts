@@ -8,7 +8,7 @@ import type { InFlightList } from '../../src/protocol/wire.ts'
 type Request = InFlightList['requests'][number]
 
 function codeOf(request: Request): string {
-  if (!carriesControlCode(request.function)) return ''
+  if (!carriesControlCode(request.function, request.minor)) return ''
   return ioctlName(request.code) || formatHex(request.code, 8)
 }
 

@@ -50,7 +50,8 @@ export class RowText {
   operation = (rows: RowWindow, row: number): string => {
     const fn = rows.functionIndex(row)
     if (rows.state(row) === RowState.StartLost) return ''
-    if (!carriesControlCode(fn)) return minorText(fn, rows.minor(row))
+    const minor = rows.minor(row)
+    if (!carriesControlCode(fn, minor)) return minorText(fn, minor)
     const code = rows.code(row)
     // What an unknown code says of itself is in the detail pane.
     return ioctlName(code) || formatHex(code, 8)

@@ -114,13 +114,17 @@ export function functionByName(name: string): FunctionIndex | undefined {
   return index < 0 ? undefined : (index as FunctionIndex)
 }
 
+/** Of FILE_SYSTEM_CONTROL; the others, such as MOUNT_VOLUME, have other parameters. */
+const USER_FS_REQUEST = 0
+const KERNEL_CALL = 4
+
 /** Whether `code` of a request with this function is an IOCTL or FSCTL. */
-export function carriesControlCode(index: FunctionIndex): boolean {
+export function carriesControlCode(index: FunctionIndex, minor: number): boolean {
   const major = functionMajors[index]
   return (
     major === Major.DEVICE_CONTROL ||
     major === Major.INTERNAL_DEVICE_CONTROL ||
-    (major === Major.FILE_SYSTEM_CONTROL && !isFastIo(index))
+    (major === Major.FILE_SYSTEM_CONTROL && (minor === USER_FS_REQUEST || minor === KERNEL_CALL))
   )
 }
 

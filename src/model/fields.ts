@@ -127,6 +127,10 @@ function callOf(words: Uint32Array, at: number): FunctionIndex {
   return (words[at + Kind.call] & 0xff) as FunctionIndex
 }
 
+function minorOf(words: Uint32Array, at: number): number {
+  return (words[at + Kind.call] >>> 8) & 0xff
+}
+
 function startFlag(flag: number): EntrySource {
   return { in: 'kind', value: (words, at) => (words[at + Kind.flags] & flag) !== 0 }
 }
@@ -245,7 +249,7 @@ export const fields: readonly Field[] = [
     doc: 'Minor function by name, such as QUERY_ID',
     source: {
       in: 'kind',
-      value: (words, at) => minorName(callOf(words, at), (words[at + Kind.call] >>> 8) & 0xff),
+      value: (words, at) => minorName(callOf(words, at), minorOf(words, at)),
     },
   },
   {
@@ -260,7 +264,8 @@ export const fields: readonly Field[] = [
     doc: 'I/O or file-system control code, by number or name: IOCTL_AFD_RECV',
     source: {
       in: 'kind',
-      value: (words, at) => (carriesControlCode(callOf(words, at)) ? words[at + Kind.code] : null),
+      value: (words, at) =>
+        carriesControlCode(callOf(words, at), minorOf(words, at)) ? words[at + Kind.code] : null,
     },
   },
   {

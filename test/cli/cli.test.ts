@@ -641,6 +641,22 @@ describe('drivermon show', () => {
     expect(await count('pid == 77')).toBe(0)
   })
 
+  it('takes a request to mount a volume for none with a control code', async () => {
+    const world = fakeWorld()
+    const read = start({ id: 1, at: 1, major: 13, minor: 0, code: 0x900a8 })
+    const mount = start({ id: 2, at: 2, major: 13, minor: 1 })
+    writeCapture([hooked(1, '\\FileSystem\\RAW'), read, mount])
+    await world.run('show', file, '--format', 'jsonl')
+    const rows = world.out.trimEnd().split('\n')
+    expect(rows.map((row) => JSON.parse(row))).toMatchObject([
+      { minor: 'USER_FS_REQUEST', ioctl: 'FSCTL_GET_REPARSE_POINT' },
+      { minor: 'MOUNT_VOLUME', ioctl: null },
+    ])
+    const filtered = fakeWorld()
+    await filtered.run('show', file, '--format', 'jsonl', '--filter', 'ioctl == 0')
+    expect(filtered).toMatchObject({ out: '', err: '' })
+  })
+
   it('prints a file that is larger than the memory it may take', async () => {
     const issued = 120_000
     await fakeWorld({ ringBytes: 1 << 28 }).run(
@@ -789,23 +805,9 @@ describe('a file whose names a terminal would obey', () => {
   const detail = '\x1b[31m\n\u009b2J\u202egpj.exe\u2028'
   const shown = '\\u{1b}[31m\\u{a}\\u{9b}2J\\u{202e}gpj.exe\\u{2028}'
   beforeEach(() => {
-    const { writer, bytes } = captureFile({
-      abiVersion: 1,
-      ticksPerSecond: 1e7,
-      anchorTicks: 0 as Ticks,
-      anchorUtcMs: 0,
-      os: 'os \x1b[2J',
-      application: 'test',
-      source: 'device',
-      series: 0,
-      recordedOnly: 'only \x1b[2J',
-    })
-    writer.begin()
     const flags = RequestFlags.PayloadIsName
     const create = start({ id: 1, at: 1, major: 0, flags, payload: utf16(detail) })
-    writer.write(concat([hooked(1, '\\Driver\\\u202e'), create]))
-    writer.end()
-    writeFileSync(file, bytes())
+    writeCapture([hooked(1, '\\Driver\\\u202e'), create], { os: 'os \x1b[2J', recordedOnly: 'only \x1b[2J' })
   })
 
   it.each([
@@ -831,6 +833,26 @@ describe('a file whose names a terminal would obey', () => {
     expect(csv.out).toContain(`"${detail}"`)
   })
 })
+
+/** Makes `file` a capture file of these records. */
+function writeCapture(records: Uint8Array[], words: { os?: string; recordedOnly?: string } = {}): void {
+  const { writer, bytes } = captureFile({
+    abiVersion: 1,
+    ticksPerSecond: 1e7,
+    anchorTicks: 0 as Ticks,
+    anchorUtcMs: 0,
+    os: 'test',
+    application: 'test',
+    source: 'device',
+    series: 0,
+    recordedOnly: '',
+    ...words,
+  })
+  writer.begin()
+  writer.write(concat(records))
+  writer.end()
+  writeFileSync(file, bytes())
+}
 
 function write(text: string): string {
   writeFileSync(file, text)

@@ -56,8 +56,21 @@ describe('functions', () => {
     const fastControl = functionIndex(9, RequestFlags.FastIo)
     expect(functionFullName(fastControl)).toBe('FAST_IO_DEVICE_CONTROL')
     expect(functionMajors[fastControl]).toBe(Major.DEVICE_CONTROL)
-    expect(carriesControlCode(fastControl)).toBe(true)
-    expect(carriesControlCode(functionIndex(9, 0))).toBe(false)
+  })
+
+  test('which of them carry a control code', () => {
+    const fastControl = functionIndex(9, RequestFlags.FastIo)
+    expect(carriesControlCode(fastControl, 0)).toBe(true)
+    expect(carriesControlCode(functionIndex(9, 0), 0)).toBe(false)
+    // A driver may have minors of its own in its own requests.
+    expect(carriesControlCode(Major.DEVICE_CONTROL as FunctionIndex, 7)).toBe(true)
+    expect(carriesControlCode(Major.INTERNAL_DEVICE_CONTROL as FunctionIndex, 7)).toBe(true)
+    const fileSystemControl = Major.FILE_SYSTEM_CONTROL as FunctionIndex
+    const minors = [0, 1, 2, 3, 4, 5].filter((minor) => carriesControlCode(fileSystemControl, minor))
+    expect(minors.map((minor) => minorName(fileSystemControl, minor))).toEqual([
+      'USER_FS_REQUEST',
+      'KERNEL_CALL',
+    ])
   })
 
   test('minors', () => {
