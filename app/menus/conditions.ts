@@ -4,6 +4,7 @@ import { ioctlName } from '../../src/formats/ioctl.ts'
 import { carriesControlCode, functionFullName, minorName } from '../../src/formats/irp-names.ts'
 import { statusName } from '../../src/formats/ntstatus.ts'
 import { type Clock, formatHex, formatTimestamp, ticksToNs } from '../../src/formats/values.ts'
+import { quoted } from '../../src/model/filter/lexer.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { RowState } from '../../src/protocol/wire.ts'
 import type { RowWindow } from '../rows/row-window.ts'
@@ -70,7 +71,5 @@ export function narrowed(filter: string, condition: string, holds: boolean): str
 }
 
 function equals(field: string, text: string | undefined): string {
-  if (!text) return ''
-  const quote = text.includes('"') ? "'" : '"'
-  return `${field} == ${quote}${text}${quote}`
+  return text ? `${field} == ${quoted(text)}` : ''
 }

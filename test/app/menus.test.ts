@@ -47,8 +47,8 @@ function rowsOf({
   return RowWindow.decode(buffer)
 }
 
-function condition(column: string, row: Row = {}, clock = CLOCK): string {
-  return conditionOf(column, rowsOf(row), 0, NAMES, clock)
+function condition(column: string, row: Row = {}, clock = CLOCK, names = NAMES): string {
+  return conditionOf(column, rowsOf(row), 0, names, clock)
 }
 
 const COLUMNS = [
@@ -96,6 +96,25 @@ describe('a value as a condition', () => {
         expect(low).toBeGreaterThan(latency - 2 - ticksPerSecond / 1e9)
       }),
       { numRuns: 1000 },
+    )
+  })
+
+  test('any name is read as it is, and what follows it too', () => {
+    const name = fc
+      .array(fc.oneof(fc.constantFrom('\\', '"', "'", ' '), fc.string({ maxLength: 3 })), { minLength: 1 })
+      .map((parts) => parts.join(''))
+      .filter((text) => text !== '')
+    const detail = (text: string) => ({ kind: 'texts', texts: [text.toLowerCase()], outside: false })
+    fc.assert(
+      fc.property(name, name, (text, other) => {
+        const [one, two] = [text, other].map((each) =>
+          condition('details', {}, CLOCK, { ...NAMES, details: new Map([[3, each]]) }),
+        )
+        expect(parseFilter(one, CLOCK)).toMatchObject(detail(text))
+        const [left, right] = [detail(text), { kind: 'not', operand: detail(other) }]
+        expect(parseFilter(narrowed(one, two, false), CLOCK)).toMatchObject({ kind: 'and', left, right })
+      }),
+      { numRuns: 1000, examples: [['\\', 'x']] },
     )
   })
 

@@ -9,6 +9,7 @@ import type { Field } from '../../src/model/fields.ts'
 import { fieldNamed, fields } from '../../src/model/fields.ts'
 import { completeFilter } from '../../src/model/filter/complete.ts'
 import { FilterError } from '../../src/model/filter/error.ts'
+import { lex } from '../../src/model/filter/lexer.ts'
 import { operatorsOf, parseFilter } from '../../src/model/filter/parser.ts'
 import type { Request } from '../../src/model/request.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
@@ -184,6 +185,17 @@ test('a duration that is a whole number of ticks is that number', () => {
     { numRuns: 1000, examples: [[161, 'us']] },
   )
 })
+
+test.each<[string, string]>([
+  [String.raw`"\Driver\AFD"`, String.raw`\Driver\AFD`],
+  [String.raw`"\\server\share"`, String.raw`\\server\share`],
+  [String.raw`"C:\"`, 'C:\\'],
+  [String.raw`"C:\\"`, 'C:\\'],
+  [String.raw`"C:\\" && "x"`, 'C:\\'],
+  [String.raw`"a \"b\" c"`, 'a "b" c'],
+  [String.raw`"a \\\" b"`, String.raw`a \" b`],
+  [String.raw`'a \" b'`, String.raw`a \" b`],
+])('quotes and backslashes: %s', (written, text) => expect(lex(written)[0].text).toBe(text))
 
 describe('what it says', () => {
   test.each<[string, RegExp, number, number]>([

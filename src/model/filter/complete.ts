@@ -7,7 +7,7 @@ import { ioctlNames } from '../../formats/ioctl.ts'
 import { statusNames } from '../../formats/ntstatus.ts'
 import { fields } from '../fields.ts'
 import { FilterError } from './error.ts'
-import { lex } from './lexer.ts'
+import { lex, quoted } from './lexer.ts'
 import { type Expected, operatorsOf, Parser } from './parser.ts'
 import { valueNames } from './values.ts'
 
@@ -69,7 +69,7 @@ function candidates(expected: Expected, dynamic: (field: string) => readonly str
       const { field } = expected
       if (field.type === 'code') return ioctlNames().map((text) => ({ text, doc: '' }))
       if (field.type === 'status') return statusNames().map((text) => ({ text, doc: '' }))
-      const seen = field.type === 'text' ? dynamic(field.name).map((value) => `"${value}"`) : []
+      const seen = field.type === 'text' ? dynamic(field.name).map(quoted) : []
       return [...valueNames(field), ...seen].map((text) => ({ text, doc: '' }))
     }
   }

@@ -56,17 +56,43 @@ export function lex(text: string): Token[] {
   return tokens
 }
 
+const BACKSLASHES = /\\+/y
+
 /**
- * A backslash escapes a quote or itself before a quote, and is itself otherwise: names of drivers are full of them,
- * and nobody doubles them when typing.
+ * Before a quote, two backslashes stand for one, and one that is left over escapes the quote, as on Windows' command
+ * line. All others are themselves, as is one that would escape the last quote there is: names of drivers are full of
+ * them, and nobody doubles them when typing.
  */
 function lexString(text: string, start: number): Token {
   const quote = text[start]
   let value = ''
-  for (let at = start + 1; at < text.length; at++) {
+  for (let at = start + 1; at < text.length; ) {
     if (text[at] === quote) return { kind: 'string', text: value, start, end: at + 1 }
-    if (text[at] === '\\' && text[at + 1] === quote && text.indexOf(quote, at + 2) >= 0) at++
-    value += text[at]
+    if (text[at] !== '\\') {
+      value += text[at++]
+      continue
+    }
+    BACKSLASHES.lastIndex = at
+    const backslashes = BACKSLASHES.exec(text)?.[0] ?? ''
+    at += backslashes.length
+    if (text[at] !== quote) {
+      value += backslashes
+      continue
+    }
+    value += backslashes.slice(0, backslashes.length >> 1)
+    if (backslashes.length % 2 === 0) continue
+    const isLast = text.indexOf(quote, at + 1) < 0
+    value += isLast ? '\\' : text[at++]
   }
   throw new FilterError('the quoted text has no closing quote', start, text.length)
+}
+
+/** A text in quotes, as `lex` reads it. */
+export function quoted(text: string): string {
+  const quote = text.includes('"') && !text.includes("'") ? "'" : '"'
+  const escaped = text.replace(/(\\*)(["']|$)/g, (all, backslashes: string, end: string) => {
+    if (end === '') return backslashes + backslashes
+    return end === quote ? `${backslashes}${backslashes}\\${quote}` : all
+  })
+  return quote + escaped + quote
 }
