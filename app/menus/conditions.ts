@@ -26,9 +26,8 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
     return `ioctl == ${ioctlName(rows.code(row)) || formatHex(rows.code(row), 8)}`
   },
   status: (rows, row) => {
-    const state = rows.state(row)
-    if (state === RowState.InFlight) return 'state == in_flight'
-    if (state === RowState.EndLost) return 'state == end_lost'
+    const missing = missingEnd(rows, row)
+    if (missing) return missing
     if (rows.flags(row) & RequestFlags.FellThrough) return 'fellthrough'
     const status = rows.status(row)
     const name = statusName(status)
@@ -37,7 +36,7 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
   duration: (rows, row, _, clock) => {
     // Rounded down: rounded up it could leave out the row itself.
     const ns = Math.floor(ticksToNs(rows.latency(row), clock.ticksPerSecond))
-    return Number.isNaN(ns) ? 'state == in_flight' : `latency >= ${ns.toFixed(0)}ns`
+    return missingEnd(rows, row) || `latency >= ${ns.toFixed(0)}ns`
   },
   in: (rows, row) => `input_length == ${rows.inputLength(row)}`,
   out: (rows, row) => `output_length == ${rows.outputLength(row)}`,
@@ -46,6 +45,18 @@ const CONDITIONS: Readonly<Record<string, Condition>> = {
     if (name) return equals('detail', name)
     return rows.flags(row) & RequestFlags.Pended ? 'pended' : ''
   },
+}
+
+/** What there is to say of a row without an end; '' for all others. */
+function missingEnd(rows: RowWindow, row: number): string {
+  switch (rows.state(row)) {
+    case RowState.InFlight:
+      return 'state == in_flight'
+    case RowState.EndLost:
+      return 'state == end_lost'
+    default:
+      return ''
+  }
 }
 
 /** '' = there is nothing to compare with. */

@@ -32,7 +32,7 @@ export interface DetailText {
   code: string
   colour: number
   /** How the request went, and how it ended: decides how its line in time is drawn. */
-  course: 'at-once' | 'pended' | 'in-flight'
+  course: 'at-once' | 'pended' | 'in-flight' | 'end-lost'
   ending: 'none' | 'done' | 'failed' | 'refused'
   steps: string[]
   fields: DetailField[]
@@ -43,6 +43,17 @@ export function missedText(missed: NonNullable<Detail['output']['missed']>): str
   return missed === 'unreadable'
     ? 'There were bytes here that could not be read.'
     : 'These bytes are in the caller’s address space (METHOD_NEITHER). They can be read only in the caller’s process, and only until the driver returns: not when a request that pended completes.'
+}
+
+/** Why there is no output, for people. */
+export function noOutputText(row: Detail): string {
+  if (row.end) return 'no output'
+  return isEndLost(row) ? 'end lost' : 'not completed yet'
+}
+
+/** The driver said when the request arrived that its end would not be recorded. */
+function isEndLost(row: Detail): boolean {
+  return row.end === null && (row.flags & RequestFlags.Uncaptured) !== 0
 }
 
 const FLAG_NAMES: [number, string][] = [
@@ -66,7 +77,7 @@ export function describe(row: Detail, clock: Clock): DetailText {
       : functionFullName(fn) + (minor ? ` · ${minor}` : ''),
     code: isControl ? formatHex(row.code, 8) : '',
     colour: functionColour(fn),
-    course: row.end ? (row.flags & RequestFlags.Pended ? 'pended' : 'at-once') : 'in-flight',
+    course: courseOf(row),
     ending: endingOf(row),
     steps: steps(row, clock),
     fields: [
@@ -114,14 +125,23 @@ function link({ continues, continuedBy }: Detail): DetailField[] {
   ]
 }
 
+function courseOf(row: Detail): DetailText['course'] {
+  if (!row.end) return isEndLost(row) ? 'end-lost' : 'in-flight'
+  return row.flags & RequestFlags.Pended ? 'pended' : 'at-once'
+}
+
 function endingOf(row: Detail): DetailText['ending'] {
   if (!row.end) return 'none'
   if (row.flags & RequestFlags.FellThrough) return 'refused'
   return statusSeverity(row.end.status) === 'error' ? 'failed' : 'done'
 }
 
+function withoutEnd(row: Detail): string {
+  return isEndLost(row) ? 'end lost' : 'in flight'
+}
+
 function steps(row: Detail, clock: Clock): string[] {
-  if (!row.end) return ['arrived', 'in flight']
+  if (!row.end) return ['arrived', withoutEnd(row)]
   const took = formatDuration(ticksToNs(row.end.completion - row.arrival, clock.ticksPerSecond))
   if (row.flags & RequestFlags.FellThrough) return ['arrived', `refused after ${took}`]
   const cpu = row.end.processor === row.startProcessor ? '' : ', other CPU'
@@ -131,7 +151,7 @@ function steps(row: Detail, clock: Clock): string[] {
 }
 
 function outcome(row: Detail, fn: FunctionIndex): DetailField[] {
-  if (!row.end) return [{ name: 'Status', value: 'in flight', tone: 'warning' }]
+  if (!row.end) return [{ name: 'Status', value: withoutEnd(row), tone: 'warning' }]
   const { status, information } = row.end
   const severity = statusSeverity(status)
   const tone = severity === 'error' ? 'error' : severity === 'warning' ? 'warning' : 'ok'

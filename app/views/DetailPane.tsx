@@ -3,7 +3,7 @@
 import '../styles/detail.css'
 import { formatCount } from '../../src/formats/values.ts'
 import { detail, goTo, session } from '../state/link.ts'
-import { describe, missedText } from '../text/detail-text.ts'
+import { describe, missedText, noOutputText } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
 
@@ -29,7 +29,7 @@ export function DetailPane() {
         field="output"
         title="Output"
         payload={shown.detail.output}
-        nothing={shown.detail.end ? 'no output' : 'not completed yet'}
+        nothing={noOutputText(shown.detail)}
       />
     </section>
   )

@@ -39,7 +39,8 @@ function rowsOf({
   for (const [i, value] of [WINDOW_MAGIC, 1, 0, 1, 1].entries()) view.setUint32(i * 4, value, true)
   const at = WINDOW_HEADER_BYTES
   view.setFloat64(at + 8, 12345, true)
-  view.setFloat64(at + 16, state === RowState.InFlight ? Number.NaN : latency, true)
+  const hasEnd = state !== RowState.InFlight && state !== RowState.EndLost
+  view.setFloat64(at + 16, hasEnd ? latency : Number.NaN, true)
   const words = [1, 4312, 9248, flags, code, status, 24, 1460, 2, 3]
   for (const [i, value] of words.entries()) view.setUint32(at + 32 + i * 4, value, true)
   view.setUint8(at + 72, major)
@@ -78,6 +79,7 @@ describe('a value as a condition', () => {
     expect(condition('status', { state: RowState.InFlight })).toBe('state == in_flight')
     expect(condition('duration', { state: RowState.InFlight })).toBe('state == in_flight')
     expect(condition('status', { state: RowState.EndLost })).toBe('state == end_lost')
+    expect(condition('duration', { state: RowState.EndLost })).toBe('state == end_lost')
     expect(condition('status', { flags: RequestFlags.FellThrough })).toBe('fellthrough')
     expect(condition('status', { status: 0xc0000120 })).toBe('status == STATUS_CANCELLED')
     expect(condition('status', { status: 0xdeadbeef })).toBe('status == 0xDEADBEEF')

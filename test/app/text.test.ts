@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { describe as describeRequest } from '../../app/text/detail-text.ts'
+import { describe as describeRequest, noOutputText } from '../../app/text/detail-text.ts'
 import { functionColour, OTHERS_COLOUR } from '../../app/text/function-colours.ts'
 import { HexLayout, readSelection } from '../../app/text/hex-layout.ts'
 import { inFlightName, inFlightTitle } from '../../app/text/in-flight-text.ts'
@@ -148,10 +148,20 @@ describe('the selected request in words', () => {
   })
 
   test('one that is still in flight claims no end', () => {
-    const text = describeRequest({ ...request, end: null }, CLOCK)
+    const inFlight = { ...request, end: null }
+    const text = describeRequest(inFlight, CLOCK)
+    expect(noOutputText(inFlight)).toBe('not completed yet')
     expect(text.course).toBe('in-flight')
     expect(text.fields.map(({ name }) => name)).not.toContain('Information')
     expect(text.fields[0]).toMatchObject({ name: 'Status', value: 'in flight' })
+  })
+
+  test('one whose end is lost is not in flight', () => {
+    const lost = { ...request, flags: RequestFlags.Uncaptured, end: null }
+    const text = describeRequest(lost, CLOCK)
+    expect(text).toMatchObject({ course: 'end-lost', ending: 'none', steps: ['arrived', 'end lost'] })
+    expect(text.fields[0]).toMatchObject({ name: 'Status', value: 'end lost' })
+    expect(noOutputText(lost)).toBe('end lost')
   })
 
   test('a call that fell through has no status, whatever it left there', () => {
