@@ -3,18 +3,12 @@
 import { describeControlCode, ioctlName } from '../../src/formats/ioctl.ts'
 import { carriesControlCode, functionFullName, functionIndex, Major } from '../../src/formats/irp-names.ts'
 import { statusName, statusSeverity } from '../../src/formats/ntstatus.ts'
-import {
-  type Clock,
-  formatCount,
-  formatDuration,
-  formatHex,
-  formatTime,
-  ticksToNs,
-} from '../../src/formats/values.ts'
+import { type Clock, formatCount, formatDuration, formatHex, ticksToNs } from '../../src/formats/values.ts'
 import type { FunctionIndex, RowId } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import type { Detail } from '../worker/frames.ts'
 import { functionColour } from './function-colours.ts'
+import { formatLocalTime } from './local-time.ts'
 import { informationIsBytes, minorText } from './row-text.ts'
 
 export interface DetailField {
@@ -95,7 +89,7 @@ export function describe(row: Detail, clock: Clock): DetailText {
         ? [{ name: 'On behalf of', value: `${row.requestorProcessName} ${row.requestorProcessId}` }]
         : []),
       ...(row.end ? [endedIn(row, row.end)] : []),
-      { name: 'Arrived', value: formatTime(row.arrival, clock, -new Date().getTimezoneOffset()), mono: true },
+      { name: 'Arrived', value: formatLocalTime(row.arrival, clock), mono: true },
       { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
       ...(row.fastIo
         ? []

@@ -9,11 +9,12 @@ import {
   minorName,
 } from '../../src/formats/irp-names.ts'
 import { statusName } from '../../src/formats/ntstatus.ts'
-import { formatCount, formatDuration, formatHex, formatTime, ticksToNs } from '../../src/formats/values.ts'
+import { formatCount, formatDuration, formatHex, ticksToNs } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex, Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
 import { RowState, type SessionState } from '../../src/protocol/wire.ts'
 import type { RowWindow } from '../rows/row-window.ts'
+import { formatLocalTime } from './local-time.ts'
 
 export interface RowNames {
   drivers: ReadonlyMap<DriverId, string>
@@ -27,14 +28,11 @@ export class RowText {
   clock: Clock = { ticksPerSecond: 1e7, anchorTicks: 0 as Ticks, anchorUtcMs: 0 }
   /** The newest time known of the driver's clock: what is in flight has been so until now. */
   now = 0
-  /** Minutes that local time is ahead of UTC. */
-  private readonly offset = -new Date().getTimezoneOffset()
 
   constructor(private readonly names: RowNames) {}
 
   // To the microsecond: the seventh digit is noise in a list; the detail pane has it.
-  time = (rows: RowWindow, row: number): string =>
-    formatTime(rows.arrival(row), this.clock, this.offset).slice(0, -1)
+  time = (rows: RowWindow, row: number): string => formatLocalTime(rows.arrival(row), this.clock).slice(0, -1)
 
   driver = (rows: RowWindow, row: number): string =>
     shortDriverName(this.names.drivers.get(rows.driverId(row)) ?? '')

@@ -1,11 +1,13 @@
 // text.test.ts: what the page says: hex, selections, the selected request in words.
 
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import type { RowWindow } from '../../app/rows/row-window.ts'
 import { describe as describeRequest, noOutputText } from '../../app/text/detail-text.ts'
 import { functionColour, OTHERS_COLOUR } from '../../app/text/function-colours.ts'
 import { HexLayout, readSelection } from '../../app/text/hex-layout.ts'
 import { inFlightName, inFlightTitle } from '../../app/text/in-flight-text.ts'
+import { RowText } from '../../app/text/row-text.ts'
 import type { Detail } from '../../app/worker/frames.ts'
 import { functionNames } from '../../src/formats/irp-names.ts'
 import type { DriverId, FunctionIndex, RowId, Ticks } from '../../src/protocol/ids.ts'
@@ -89,6 +91,24 @@ test('every function has a colour, and the usual ones differ', () => {
   const usual = ['FAST_IO_DEVICE_CONTROL', 'DEVICE_CONTROL', 'CREATE', 'CLEANUP', 'CLOSE', 'READ', 'WRITE']
   const colours = usual.map((name) => functionColour(functionNames.indexOf(name) as FunctionIndex))
   expect(new Set(colours).size).toBe(usual.length)
+})
+
+test('a time of day is that of its own season, on both sides of a clock change', () => {
+  vi.stubEnv('TZ', 'Europe/Berlin')
+  try {
+    const text = new RowText({ drivers: new Map(), processes: new Map(), details: new Map() })
+    text.clock = { ...CLOCK, anchorTicks: 0 as Ticks }
+    const timeAt = (utcMs: number) => {
+      const ticks = (utcMs - CLOCK.anchorUtcMs) * 1e4
+      return text.time({ arrival: () => ticks } as unknown as RowWindow, 0)
+    }
+    expect(timeAt(Date.UTC(2026, 0, 15, 12))).toBe('13:00:00.000000')
+    expect(timeAt(Date.UTC(2026, 6, 15, 12))).toBe('14:00:00.000000')
+    const change = Date.UTC(2026, 9, 25, 1)
+    expect([timeAt(change - 1), timeAt(change)]).toEqual(['02:59:59.999000', '02:00:00.000000'])
+  } finally {
+    vi.unstubAllEnvs()
+  }
 })
 
 describe('the selected request in words', () => {
