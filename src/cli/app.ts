@@ -8,6 +8,7 @@ import { startAppServer } from '../server/server.ts'
 import { openFileSubject } from '../session/file-subject.ts'
 import { defaultBudgetBytes } from '../session/memory-budget.ts'
 import type { Subject } from '../session/subject.ts'
+import { filesNamed } from './file-names.ts'
 import { addDrivers } from './hooking.ts'
 import { Interruption } from './interruption.ts'
 import { CommandError, type Io, stackOf, tell, writeOut } from './io.ts'
@@ -39,7 +40,7 @@ export function addAppCommand(program: Command, io: Io): void {
     .option('--no-open', 'print the URL and open nothing')
     .option('--shell <file>', 'the Neutralino binary that makes the window (or DRIVERMON_SHELL)')
   addLiveOptions(command, memoryOption(defaultBudgetBytes(), 'a quarter of what there is')).action(
-    (files: string[], options: Options) => app(files, options, io),
+    (names: string[], options: Options) => app(filesNamed(names, io), options, io),
   )
 }
 

@@ -9,6 +9,7 @@ import { FilterError } from '../model/filter/error.ts'
 import type { Request } from '../model/request.ts'
 import type { Ticks } from '../protocol/ids.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
+import { filesNamed } from './file-names.ts'
 import { CommandError, type Io, tell, writeOut } from './io.ts'
 import { describeRecordedOnly } from './losses.ts'
 import { memoryOption, wholeNumber } from './options.ts'
@@ -38,7 +39,7 @@ export function addShowCommand(program: Command, io: Io): void {
         .default('table'),
     )
     .addOption(memoryOption(256 << 20))
-    .action((files: string[], options: Options) => show(files, options, io))
+    .action((names: string[], options: Options) => show(filesNamed(names, io), options, io))
 }
 
 /** The table's columns and their widths, which are fixed: lines are printed as they come. */

@@ -5,6 +5,7 @@ import { functionName } from '../formats/irp-names.ts'
 import { formatBytes, formatCount, formatDuration } from '../formats/values.ts'
 import type { FunctionStatistics } from '../model/capture.ts'
 import { loadCaptureFiles } from '../session/capture-file.ts'
+import { filesNamed } from './file-names.ts'
 import { type Io, tell, writeOut } from './io.ts'
 import { describeLosses, describeRecordedOnly } from './losses.ts'
 import { printable } from './printable.ts'
@@ -23,7 +24,7 @@ export function addStatsCommand(program: Command, io: Io): void {
     .description('Count the requests of a capture, per driver and function')
     .argument('<files...>', 'a capture file, or those of one recording in their order')
     .option('--json', 'as a JSON object; latencies in nanoseconds')
-    .action((files: string[], options: Options) => stats(files, options, io))
+    .action((names: string[], options: Options) => stats(filesNamed(names, io), options, io))
 }
 
 const COLUMNS: Column[] = [

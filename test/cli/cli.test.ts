@@ -800,6 +800,34 @@ describe('drivermon stats', () => {
   })
 })
 
+describe('wildcards in the names of files', () => {
+  const world = () => fakeWorld({ platform: 'win32', home: folder })
+  let pattern: string
+  beforeEach(async () => {
+    await recorded()
+    pattern = join(folder, '?.PCAP*')
+    mkdirSync(join(folder, 'app'))
+    writeFileSync(join(folder, 'app', 'index.html'), '')
+  })
+
+  it.each(['show', 'stats'])('are understood by %s where the shell leaves them to it', async (command) => {
+    const shown = world()
+    expect([await shown.run(command, pattern), shown.err]).toEqual([0, ''])
+    const none = world()
+    expect(await none.run(command, `${pattern}.none`)).toBe(1)
+    expect(none.err).toBe(`drivermon: ${pattern}.none: there is no such file\n`)
+  })
+
+  it('are understood by the window, too', async () => {
+    const shown = world()
+    const running = shown.run('app', pattern, '--no-open')
+    while (shown.out + shown.err === '') await turn()
+    shown.interrupt()
+    expect([await running, shown.err]).toEqual([0, ''])
+    expect(shown.source.calls).toEqual([])
+  })
+})
+
 // A capture may come from anybody, and so may the names in it.
 describe('a file whose names a terminal would obey', () => {
   const detail = '\x1b[31m\n\u009b2J\u202egpj.exe\u2028'
