@@ -151,8 +151,8 @@ Handle OpenDevice() {
             throw SourceError(
                 error,
                 "The DriverMon driver is not loaded. As administrator, install and start it: "
-                "sc create " DRIVERMON_SERVICE_NAME
-                " type= kernel binPath= C:\\full\\path\\DriverMon.sys, then sc start " DRIVERMON_SERVICE_NAME);
+                "sc.exe create " DRIVERMON_SERVICE_NAME
+                " type= kernel binPath= C:\\full\\path\\DriverMon.sys, then sc.exe start " DRIVERMON_SERVICE_NAME);
         case ERROR_ACCESS_DENIED:
             throw SourceError(error, "No rights to open the DriverMon driver. Run this as administrator");
         case ERROR_SHARING_VIOLATION:
