@@ -1,6 +1,7 @@
 // build.mjs: builds what is native. Runs before `npm start`, so it returns at once when there is nothing to do.
 //
 //   node addon/build.mjs             the addon for this machine                       build/drivermon.node
+//                                    on Windows: looks whether it was brought         build-win/drivermon.node
 //   node addon/build.mjs --windows   on Linux: the addon and the drivers for Windows  build-win/, build-sys/
 //   node addon/build.mjs --layout    the ABI's TypeScript view                        src/protocol/layout.ts
 //   node addon/build.mjs --layout --check     fails when that file is not current
@@ -23,8 +24,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '..')
-const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
 const toolchain = join(root, 'driver/cmake/mingw-w64.cmake')
+const windowsAddon = join(root, 'build-win/drivermon.node')
 
 /** Something a person should read; no stack trace. */
 class BuildError extends Error {}
@@ -60,8 +61,7 @@ function require(tools, purpose) {
   const advice = {
     linux: `apt-get install -y ${missing.map(({ apt }) => apt).join(' ')}`,
     darwin: 'xcode-select --install; brew install cmake',
-    win32: 'winget install Kitware.CMake Microsoft.VisualStudio.2022.BuildTools (with the C++ workload)',
-  }[/** @type {'linux' | 'darwin' | 'win32'} */ (process.platform)]
+  }[/** @type {'linux' | 'darwin'} */ (process.platform)]
   throw new BuildError(
     `${purpose} needs ${missing.map(({ what }) => what).join(', ')}: ${advice ?? 'install it'}`,
   )
@@ -124,26 +124,36 @@ function upToDate(product, what, build) {
 function buildAddon(folder, extra = []) {
   const parallel = String(availableParallelism())
   const args = ['build', '--out', folder, '--config', 'RelWithDebInfo', '--parallel', parallel, ...extra]
+  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
   // Only the addon: the tests and the drivers have builds of their own.
   run(process.execPath, [cmakeJs, ...args, '--target', 'drivermon_addon'])
 }
 
+/** The simulator in it is not for Microsoft's compiler. */
+function refuseOnWindows() {
+  throw new BuildError(
+    'The native addon for Windows is built on Linux: npm run build:windows. Then copy the folders build-win (the addon) and build-sys (the driver) from there to here',
+  )
+}
+
 function buildNative() {
+  if (process.platform === 'win32') {
+    if (!existsSync(windowsAddon)) refuseOnWindows()
+    return
+  }
   const folder = join(root, 'build')
   upToDate(join(folder, 'drivermon.node'), 'the native addon', () => {
-    require(process.platform === 'win32' ? [cmake] : [cmake, compiler, make], 'The native addon')
+    require([cmake, compiler, make], 'The native addon')
     buildAddon(folder)
   })
 }
 
 function buildWindows() {
-  if (process.platform === 'win32')
-    throw new BuildError('--windows is for cross-building: here, leave it out')
+  if (process.platform === 'win32') refuseOnWindows()
   const tools = [cmake, make, ...crossTools]
-  const addon = join(root, 'build-win')
-  upToDate(join(addon, 'drivermon.node'), 'the addon for Windows', () => {
+  upToDate(windowsAddon, 'the addon for Windows', () => {
     require(tools, 'The build for Windows')
-    buildAddon(addon, [`--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`])
+    buildAddon(resolve(windowsAddon, '..'), [`--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`])
   })
   const drivers = join(root, 'build-sys')
   upToDate(join(drivers, 'DriverMon.sys'), 'the drivers', () => {
