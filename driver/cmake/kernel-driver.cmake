@@ -9,6 +9,10 @@ include_guard()
 if(MSVC)
   set(DRIVERMON_WDK_ROOT "C:/Program Files (x86)/Windows Kits/10" CACHE PATH "Windows Driver Kit")
   set(DRIVERMON_WDK_VERSION "10.0.22621.0" CACHE STRING "Version folder within the WDK")
+  # Of CMake's defaults for programs: these checks call a runtime, and a kernel has none.
+  foreach(flags CMAKE_C_FLAGS_DEBUG CMAKE_CXX_FLAGS_DEBUG)
+    string(REPLACE "/RTC1" "" ${flags} "${${flags}}")
+  endforeach()
 else()
   find_program(DRIVERMON_CLANG NAMES clang-14 clang)
   if(NOT DRIVERMON_CLANG)
@@ -26,11 +30,13 @@ function(drivermon_add_kernel_driver name)
     set(include ${DRIVERMON_WDK_ROOT}/Include/${DRIVERMON_WDK_VERSION})
     target_include_directories(${name} PRIVATE ${include}/km ${include}/km/crt ${include}/shared)
     target_compile_definitions(${name} PRIVATE _AMD64_ AMD64 _WIN64 _KERNEL_MODE POOL_NX_OPTIN=0)
-    target_compile_options(${name} PRIVATE /kernel /GS- /Zc:threadSafeInit- /W4 /Oi /volatile:ms)
+    # /kernel goes with neither exceptions nor incremental linking, and CMake asks for both unless told otherwise.
+    target_compile_options(${name} PRIVATE /kernel /GS- /Zc:threadSafeInit- /W4 /Oi /volatile:ms
+      $<$<COMPILE_LANGUAGE:CXX>:/EHs-c->)
     target_link_directories(${name} PRIVATE ${DRIVERMON_WDK_ROOT}/Lib/${DRIVERMON_WDK_VERSION}/km/x64)
     target_link_libraries(${name} PRIVATE ntoskrnl.lib hal.lib)
     target_link_options(${name} PRIVATE /DRIVER /KERNEL /SUBSYSTEM:NATIVE /ENTRY:DriverEntry /NODEFAULTLIB
-                        /DYNAMICBASE /NXCOMPAT /INTEGRITYCHECK)
+                        /INCREMENTAL:NO /DYNAMICBASE /NXCOMPAT /INTEGRITYCHECK)
     return()
   endif()
 
