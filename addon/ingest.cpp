@@ -146,11 +146,12 @@ class Pairing {
         slots_ = reinterpret_cast<PairingSlot*>(table_ + 1);
         lostSlots_ = reinterpret_cast<PairingSlot*>(lost_ + 1);
         mask_ = static_cast<uint32_t>(slots - 1);
+        mostIds_ = static_cast<double>(slots / SlotsPerId(static_cast<uint32_t>(slots)));
         shift_ = 1 + std::countl_zero(static_cast<uint32_t>(slots));
         return true;
     }
 
-    bool HasRoom() const { return (table_->number + 1) * kSlotsPerId <= static_cast<double>(mask_) + 1; }
+    bool HasRoom() const { return table_->number < mostIds_; }
 
     uint32_t SlotOf(uint32_t low, uint32_t high) const {
         uint32_t slot = Home(low, high);
@@ -212,6 +213,7 @@ class Pairing {
     PairingHeader* lost_ = nullptr;
     PairingSlot* lostSlots_ = nullptr;
     uint32_t lostCount_ = 0;
+    double mostIds_ = 0;
     uint32_t mask_ = 0;
     uint32_t shift_ = 0;
 };

@@ -52,8 +52,11 @@ struct PairingSlot {
     double row;  // its position (ChunkState) + 1; 0 = free
 };
 static_assert(sizeof(PairingHeader) == 16 && sizeof(PairingSlot) == 16, "pairing.ts");
-// At least; else the table must grow.
-constexpr double kSlotsPerId = 4;
+// A table with fewer slots per id must grow.
+constexpr uint32_t kMostRoomySlots = 1 << 16;
+constexpr uint32_t SlotsPerId(uint32_t slots) {
+    return slots > kMostRoomySlots ? 2 : 4;
+}
 
 constexpr uint32_t kProcessSlots = 4096;
 struct ProcessSlot {

@@ -165,7 +165,10 @@ export class Capture {
   #budgetBytes: number
   /** The first row after the last `clear`, and its position. */
   #cleared = { row: 0, position: 0 }
-  /** Of the rows that have left for want of room since `clear`: those whose end had not come, nor has since. */
+  /**
+   * Of the rows that have left for want of room since `clear`: those whose end had not come, nor has since as far as the
+   * pairing table knows them. Where it had to forget ids, an end that comes after all is an unpaired one besides.
+   */
   #evictedInFlight = 0
   #ended = false
   /** Walks through `requests` that are under way: they hold on to rows that have left, and to the names of those. */

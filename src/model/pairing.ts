@@ -16,8 +16,11 @@ const KEEP_LOST = 65536
 const HEADER_WORDS = 4
 const SLOT_WORDS = 4
 const FIRST_SLOTS = 1024
-/** At least: where every other slot is taken, looking further costs a tenth of all that is done with a record. */
-const SLOTS_PER_ID = 4
+/**
+ * Up to so many every fourth may be taken, as looking further costs a tenth of all that is done with a record; of a
+ * larger table every other one, as it takes its memory from the rows.
+ */
+const MOST_ROOMY_SLOTS = 1 << 16
 
 /** The same memory as words and as doubles. */
 interface Slots {
@@ -57,7 +60,7 @@ export class PairingTable {
     const slot = this.#slot(low, high)
     if (this.#row(slot) < 0) this.#doubles[0]++
     this.#write(slot, low, high, row)
-    if (this.#doubles[0] * SLOTS_PER_ID > this.#mask + 1) this.#grow()
+    if (this.#doubles[0] * slotsPerId(this.#mask + 1) > this.#mask + 1) this.#grow()
   }
 
   /** As `set`, for an end without its start: forgotten when many more of them have come. */
@@ -131,6 +134,10 @@ export class PairingTable {
       if (row >= 0) this.#write(this.#slot(words[at], words[at + 1]), words[at], words[at + 1], row)
     }
   }
+}
+
+function slotsPerId(count: number): number {
+  return count > MOST_ROOMY_SLOTS ? 2 : 4
 }
 
 function slots(memory: Memory, part: number, count: number): Slots {

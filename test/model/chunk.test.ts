@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { Capture } from '../../src/model/capture.ts'
-import { CHUNK_ROWS, ChunkState } from '../../src/model/chunk.ts'
+import { CHUNK_ROWS, ChunkPart, ChunkState } from '../../src/model/chunk.ts'
 import { type Loops, portableLoops } from '../../src/model/loops.ts'
 import type { RowId } from '../../src/protocol/ids.ts'
 import { RecordHeader, RequestEnd, RequestStart } from '../../src/protocol/layout.ts'
@@ -143,4 +143,13 @@ test('extremes of arrival and latency are those of the rows', () => {
     ]),
   )
   expect(extremes()).toEqual([400, 600, 7, 2 ** 40])
+})
+
+test('a chunk has room at once for as many distinct values as the one before it has', () => {
+  const capture = emptyCapture()
+  // Each by a thread of its own.
+  capture.ingest(startsAt(numbers(1, CHUNK_ROWS + 1)))
+  const [before, next] = capture.chunks.map(({ memory }) => memory.parts[ChunkPart.callers])
+  expect([...before.subarray(0, 2)]).toEqual([CHUNK_ROWS, CHUNK_ROWS])
+  expect([...next.subarray(0, 2)]).toEqual([1, CHUNK_ROWS])
 })
