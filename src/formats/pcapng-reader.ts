@@ -33,6 +33,9 @@ export class PcapngError extends Error {
   }
 }
 
+/** It is whole, perhaps, but nothing that this program could read. */
+export class ForeignFileError extends PcapngError {}
+
 const NO_BYTES = new Uint8Array(0)
 
 export class PcapngReader {
@@ -117,22 +120,23 @@ export class PcapngReader {
   #expectSection(type: number, bytes: Uint8Array, at: number): void {
     if (type === Block.SectionHeader) return
     const gzip = bytes[at] === 0x1f && bytes[at + 1] === 0x8b ? ': it is compressed with gzip' : ''
-    throw new PcapngError(`this is no pcapng file${gzip}`, this.#offset + at)
+    // A file that was begun when the machine died may have zeros where its head was to be.
+    const Fault = type === 0 ? PcapngError : ForeignFileError
+    throw new Fault(`this is no pcapng file${gzip}`, this.#offset + at)
   }
 
   #expectLittleEndian(view: DataView, at: number): void {
     if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) return
     const isBigEndian = view.getUint32(at + 8) === BYTE_ORDER_MAGIC
-    const problem = isBigEndian
-      ? 'the file is big-endian; DriverMon writes little-endian'
-      : 'the section header’s byte-order magic is damaged'
-    throw new PcapngError(problem, this.#offset + at)
+    if (isBigEndian)
+      throw new ForeignFileError('the file is big-endian; DriverMon writes little-endian', this.#offset + at)
+    throw new PcapngError('the section header’s byte-order magic is damaged', this.#offset + at)
   }
 
   #section(view: DataView, at: number, total: number): void {
     const where = this.#offset + at
     if (total < 28) throw new PcapngError('the section header is too short', where)
-    if (view.getUint16(at + 12, true) !== 1) throw new PcapngError('an unknown version of pcapng', where)
+    if (view.getUint16(at + 12, true) !== 1) throw new ForeignFileError('an unknown version of pcapng', where)
     const texts = new Map<number, string>()
     let recordedOnly = ''
     let series = 0
@@ -151,10 +155,10 @@ export class PcapngReader {
       texts.get(Option.ShbOs) ?? '',
       texts.get(Option.ShbApplication) ?? '',
     )
-    if (info === null) throw new PcapngError('this is a pcapng file, but no capture of DriverMon', where)
+    if (info === null) throw new ForeignFileError('this is a pcapng file, but no capture of DriverMon', where)
     if (info.abiVersion !== ABI_VERSION) {
       const age = info.abiVersion > ABI_VERSION ? 'a newer' : 'an older'
-      throw new PcapngError(
+      throw new ForeignFileError(
         `the capture was made by ${age} DriverMon (ABI version ${info.abiVersion})`,
         where,
       )

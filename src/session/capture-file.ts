@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs'
 import type { CaptureInfo } from '../formats/capture-info.ts'
 import { addRecordedOnly, encodeInfo, joinRecordedOnly } from '../formats/pcapng-blocks.ts'
-import { PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
+import { ForeignFileError, PcapngError, PcapngReader } from '../formats/pcapng-reader.ts'
 import { Capture } from '../model/capture.ts'
 import type { NativeStore } from '../model/native-store.ts'
 import { RecordError } from '../protocol/records.ts'
@@ -93,6 +93,7 @@ class Loading {
     } catch (error) {
       if (!isDamage(error)) throw error
       const message = messageOf(path, error)
+      if (error instanceof ForeignFileError) throw new CaptureFileError(message, { cause: error })
       if (!capture) {
         this.#refusal ??= new CaptureFileError(message, { cause: error })
         this.#warnings.push(`${message}; nothing of it was read`)

@@ -153,6 +153,13 @@ describe('of three files', () => {
     expect(rowsOf(capture)[9].end).not.toBeNull()
   })
 
+  it.each(['before', 'behind'])('one that is not ours is no damage: %s the others', async (place) => {
+    const notes = join(folder, 'notes.txt')
+    writeFileSync(notes, 'no capture at all, but long enough to hold a block')
+    const paths = place === 'before' ? [notes, ...files] : [...files, notes]
+    await expect(load(paths)).rejects.toThrow('notes.txt: this is no pcapng file')
+  })
+
   it('none can be begun: they are refused, with the reason of the first', async () => {
     truncateSync(files[0], 0)
     fillWithZeros(files[1], 0)
