@@ -3,11 +3,12 @@
 //
 // One press may arrive twice: from the terminal, and from a parent such as npm or timeout that passes it on.
 
+import { CLOSING_PATIENCE_MS } from '../session/recorder.ts'
 import { CommandError, type Io, stackOf } from './io.ts'
 
 const SAME_PRESS_MS = 300
 /** After a fault nobody need be there to press a second time. Longer than any part of a clean end waits. */
-const FAULT_PATIENCE_MS = 60_000
+const FAULT_PATIENCE_MS = CLOSING_PATIENCE_MS + 60_000
 
 export class Interruption {
   /** Presses so far. */

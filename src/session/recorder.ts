@@ -35,6 +35,8 @@ const PATIENCE_MS = 20_000
  * is no answer before the last of it. It may keep back 12 GB where there is much memory; a slow disk takes 20 MB a second.
  */
 const CLOSING_PATIENCES = 30
+/** The longest that anything of a recording's clean end waits. */
+export const CLOSING_PATIENCE_MS = CLOSING_PATIENCES * PATIENCE_MS
 /** How often it is looked whether the file is still there. */
 const CHECK_INTERVAL_MS = 1000
 

@@ -101,7 +101,7 @@ export class Recording {
     if (this.#isOn) this.#recorder?.recordedOnly(words)
   }
 
-  /** The end is waited for: a disk that does not answer is not, for long. */
+  /** The end is waited for; a disk that does not answer, only as long as the recorder's patience lasts. */
   hurry(): void {
     this.#isAbandoned = true
     if (this.#isOn) this.#recorder?.hurry()

@@ -576,6 +576,9 @@ describe('drivermon record', () => {
     world.source.control = () => new Uint8Array(0)
     vi.useFakeTimers({ toFake: ['setTimeout'] })
     world.fault(new Error('nobody thought of it'))
+    // Not while a slow disk may still be closing the file.
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(world.source.closed).toBe(false)
     await vi.advanceTimersByTimeAsync(60_000)
     vi.useRealTimers()
     expect(await running).toBe(130)
