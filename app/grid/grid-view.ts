@@ -59,6 +59,8 @@ export class GridView {
   private position = 0
   private window: RowWindow | null = null
   private query: Query = { filter: '', sort: null, follow: true }
+  /** The last change of filter and order was one of the order. */
+  private isReordered = false
   /** Counts the changes of filter and order. */
   private queryNumber = 0
   private selected: RowId | null = null
@@ -146,6 +148,7 @@ export class GridView {
     this.query = query
     if (others) {
       this.queryNumber++
+      this.isReordered = sorted
       this.next = !query.follow && (this.selectedIndex >= 0 || !sorted) ? 'anchored' : 'top'
       this.anchor = null
       this.ask()
@@ -160,9 +163,9 @@ export class GridView {
     this.redraw()
   }
 
-  /** The filter was wrong: what is shown stays. */
+  /** The filter was wrong: what is shown stays, unless another order was asked for with it. */
   keepRows(): void {
-    this.next = 'none'
+    if (!this.isReordered) this.next = 'none'
   }
 
   /** `asked`: what the window is the answer to. */

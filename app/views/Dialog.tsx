@@ -26,7 +26,12 @@ export function Dialog({ title, children }: { title: string; children: Component
       // Closed because it is taken away: another one may be open by now.
       onClose={() => dialog.current && close()}
       // A press on the backdrop lands on the dialog itself; one inside lands on what is in it.
-      onMouseDown={(event) => event.target === dialog.current && close()}
+      onMouseDown={(event) => {
+        if (event.target !== dialog.current) return
+        // It would take the focus from whom the closing gives it to.
+        event.preventDefault()
+        close()
+      }}
     >
       <div class="dialog-body">
         <header class="dialog-head">

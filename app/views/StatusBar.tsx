@@ -43,8 +43,12 @@ export function StatusBar() {
           <Item
             id="unpaired"
             before="unpaired"
-            value={formatCount(counts.unpairedEnds)}
-            title="Ends whose start was not recorded"
+            value={formatCount(counts.unpaired)}
+            title={
+              session.value?.running
+                ? 'Ends whose start was not recorded'
+                : 'Ends whose start was not recorded, and starts whose end was not'
+            }
           />
           <InFlight counts={counts} />
           <span class="space" />

@@ -131,10 +131,7 @@ export class CoreClient implements Omit<WorkerApi, 'connect'> {
     this.emit({ type: 'status', status })
     if (this.ticksPerSecond === 0) return
     this.metrics ??= new Metrics(this.ticksPerSecond)
-    if (!this.metrics.take(tick)) {
-      this.metrics = new Metrics(this.ticksPerSecond)
-      this.metrics.take(tick)
-    }
+    this.metrics.take(tick)
     const picture = this.metrics.picture()
     if (picture) {
       const transfer = [picture.heat.buffer, ...picture.series.map((series) => series.rates.buffer)]

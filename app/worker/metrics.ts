@@ -39,17 +39,16 @@ export class Metrics {
     this.latency = new Bins(LATENCY_BUCKETS, BINS, this.binTicks)
   }
 
-  /** Takes a tick in. False: it cannot follow what came before (a new capture began) and a fresh Metrics is needed. */
-  take(tick: Tick): boolean {
+  /** Takes in a tick of the capture that the ticks before were of. */
+  take(tick: Tick): void {
     const { previous } = this
     this.previous = tick
     // The first reading only says where counting stands; what came before it has no place on the time axis.
     if (!previous) {
       this.advance(tick.at)
       for (const [, fn, arrivals] of tick.functions) this.totals[fn]! += arrivals
-      return true
+      return
     }
-    if (tick.at < previous.at) return false
     const before = new Map(previous.functions.map((entry) => [entryKey(entry), entry]))
     for (const entry of tick.functions) {
       const [driver, fn] = entry
@@ -57,7 +56,6 @@ export class Metrics {
       const driverBins = this.driverBins(driver)
       for (let measure = 0; measure < MEASURES; measure++) {
         const amount = entry[2 + measure]! - (old?.[2 + measure] ?? 0)
-        if (amount < 0) return false
         if (measure === Measure.Arrivals) this.totals[fn]! += amount
         this.functions.add(previous.at, tick.at, fn * MEASURES + measure, amount)
         driverBins.add(previous.at, tick.at, measure, amount)
@@ -65,11 +63,9 @@ export class Metrics {
     }
     for (let bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
       const amount = (tick.latency[bucket] ?? 0) - (previous.latency[bucket] ?? 0)
-      if (amount < 0) return false
       this.latency.add(previous.at, tick.at, bucket, amount)
     }
     this.advance(tick.at)
-    return true
   }
 
   /** A new picture, or null while no further bin is full. */

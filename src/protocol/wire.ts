@@ -128,7 +128,7 @@ export interface Tick {
   filtered: number
   sampledOut: number
   /** Ends without a start, and (once stopped) starts without an end. */
-  unpairedEnds: number
+  unpaired: number
   /** Rows still in flight. */
   inFlight: number
   /** While running: requests in flight, recorded or not, by the driver's count. */
@@ -140,7 +140,7 @@ export interface Tick {
   recordedBytes: number
 }
 
-/** Strings by number; each is sent once per connection, before the first window that needs it. */
+/** Strings by number; each is sent once, before the first window that needs it, and again when it was to be forgotten. */
 export interface Names {
   drivers: [DriverId, string][]
   /** Index into the store's dictionary of process names, which rows carry as `process`. */

@@ -379,7 +379,7 @@ class Connection {
       rows: this.#capture.rowCount,
       evictedRows: this.#capture.evictedRows,
       shown: this.#view.shown,
-      unpairedEnds: this.#capture.unpaired,
+      unpaired: this.#capture.unpaired,
       inFlight: this.#capture.inFlight,
       storeBytes: this.#capture.storeBytes,
       budgetBytes: this.#capture.budgetBytes,

@@ -306,7 +306,7 @@ class Machine {
       filtered: this.recordedOnly ? this.rows * 9 : 0,
       sampledOut: 0,
       outstanding: this.running ? 3 : 0,
-      unpairedEnds: 0,
+      unpaired: 0,
       inFlight: this.running ? 3 : 0,
       storeBytes: this.rows * 64,
       budgetBytes: this.budgetBytes,

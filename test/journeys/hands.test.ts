@@ -1,6 +1,8 @@
 // hands.test.ts: what a person does with rows, columns and bytes besides looking: point, filter, copy, move.
 
-import { resolve } from 'node:path'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -44,12 +46,16 @@ describe.skipIf(cannotRun)('hands on a capture file', () => {
 
   test('it opens at its beginning on a slow machine, too, where parts of the page come late', async () => {
     const tools = await page.context().newCDPSession(page)
-    for (const rate of [2, 4, 8, 4]) {
-      await tools.send('Emulation.setCPUThrottlingRate', { rate })
-      await page.reload()
-      await cell(1, 'function').waitFor()
+    try {
+      for (const rate of [2, 4, 8, 4]) {
+        await tools.send('Emulation.setCPUThrottlingRate', { rate })
+        await page.reload()
+        await cell(1, 'function').waitFor()
+      }
+    } finally {
+      await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 })
+      await tools.detach()
     }
-    await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 })
   })
 
   test('a value under the pointer becomes a filter, and its contrary', async () => {
@@ -179,3 +185,26 @@ test.skipIf(cannotRun)(
     }
   },
 )
+
+test.skipIf(cannotRun)('what was wrong with a file is said until one has read it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+  const torn = join(folder, 'torn.pcapng')
+  writeFileSync(torn, readFileSync(GOLDEN).subarray(0, -3))
+  const { page, endCore, close } = await openWindow(torn)
+  try {
+    const notice = page.locator('.notice', { hasText: 'the last block is cut off' })
+    await notice.waitFor()
+    await page.keyboard.press('?')
+    await page.locator('.dialog').waitFor()
+    expect(await notice.count()).toBe(1)
+    await page.keyboard.press('Escape')
+    await endCore()
+    await page.getByText('No connection to the core').waitFor()
+    expect(await notice.count()).toBe(1)
+    await notice.getByRole('button', { name: 'Dismiss' }).click()
+    await notice.waitFor({ state: 'detached' })
+  } finally {
+    await close()
+    rmSync(folder, { recursive: true })
+  }
+})

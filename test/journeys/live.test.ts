@@ -37,6 +37,26 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
     await filter(page, '')
   })
 
+  test('another order begins at its top, also while the filter is wrong', async () => {
+    const field = page.locator('#filter-field')
+    const firstRow = () =>
+      page.locator('.row:not(.void, .waiting)').evaluateAll((rows) => {
+        return Math.min(...rows.map((row) => Number(row.getAttribute('aria-rowindex'))))
+      })
+    await field.fill('ioctl == nonsense')
+    await page.locator('.filter.wrong').waitFor()
+    await field.press('Escape')
+    await page.locator('.grid').focus()
+    await page.keyboard.press('f')
+    await goesOn()
+    expect(await firstRow()).toBeGreaterThan(2)
+    const duration = page.getByRole('columnheader', { name: 'Duration', exact: true }).getByRole('button')
+    await duration.click()
+    await expect.poll(firstRow, PATIENCE).toBe(2)
+    await filter(page, '')
+    await page.getByRole('button', { name: 'Follow' }).click()
+  })
+
   test('a filter that is far too long is said to be, and harms nothing', async () => {
     await page.evaluate(() => navigator.clipboard.writeText(`"${'x'.repeat(200_000)}"`))
     await page.locator('#filter-field').focus()
@@ -92,6 +112,12 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
     await page.locator('.dialog').waitFor({ state: 'detached' })
     await page.keyboard.press('ArrowDown')
     await expect.poll(async () => Number(await selected()), PATIENCE).toBe(before + 1)
+    await page.keyboard.press('o')
+    await page.locator('.dialog').waitFor()
+    await page.mouse.click(20, 450)
+    await page.locator('.dialog').waitFor({ state: 'detached' })
+    await page.keyboard.press('ArrowDown')
+    await expect.poll(async () => Number(await selected()), PATIENCE).toBe(before + 2)
   })
 
   test('a new capture begins with nothing selected', async () => {
