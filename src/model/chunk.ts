@@ -165,6 +165,10 @@ export class Chunk {
   readonly irps: TupleDictionary
   readonly outcomes: TupleDictionary
 
+  #startsMissing = false
+  /** Entries of `kinds` that `startsMissing` has looked at. */
+  #kindsSeen = 0
+
   readonly wideLatency = new Map<number, number>()
   readonly #segments: Uint32Array[] = []
 
@@ -279,6 +283,14 @@ export class Chunk {
 
   addInFlight(change: 1 | -1): void {
     this.state[ChunkState.inFlight] += change
+  }
+
+  /** Whether there are rows without a start, or were: entries of dictionaries stay. */
+  get startsMissing(): boolean {
+    const { entries, size } = this.kinds
+    for (; !this.#startsMissing && this.#kindsSeen < size; this.#kindsSeen++)
+      this.#startsMissing = (entries[this.#kindsSeen * Kind.width + Kind.call] & START_MISSING) !== 0
+    return this.#startsMissing
   }
 
   /** RowState. */

@@ -3,7 +3,7 @@
 //
 // A field says where its values are: in an entry of one of a chunk's dictionaries (then a filter looks at each
 // distinct value once), in a column of numbers, or in the payload. Absent values (the status of a request in
-// flight) are null, or NaN in a column; no comparison holds for them.
+// flight, the caller where the start was lost) are null, or NaN in a column; no comparison holds for them.
 
 import { carriesControlCode, functionMajors, isFastIo, minorName } from '../formats/irp-names.ts'
 import { isError } from '../formats/ntstatus.ts'
@@ -55,6 +55,8 @@ export const ENTRIES = {
 export interface EntrySource {
   in: keyof typeof ENTRIES
   value(words: Uint32Array, at: number, capture: Capture): Value
+  /** What all entries of a chunk say, if that is known without a look at each. */
+  ofAll?(chunk: Chunk): Value | undefined
 }
 
 /** A column as it lies in memory: a cell up to `top` stands for `offset + cell`. */
@@ -79,8 +81,6 @@ export interface ColumnSource {
   extremes?(chunk: Chunk): { least: number; most: number; anyAbsent: boolean }
   /** The cells that hold the values; null where this chunk's do not tell all. */
   narrow?(chunk: Chunk): Narrow | null
-  /** The value is absent, whatever its cell says, unless this is true. */
-  present?: EntrySource
   /** The value is that of the former or, where that is null, that of the latter. */
   either?: readonly [former: EntrySource, latter: EntrySource]
 }
@@ -96,6 +96,15 @@ export interface Field {
   /** One line for people. */
   doc: string
   source: EntrySource | ColumnSource | PayloadSource
+  /** The value is absent, whatever the source says, unless this is true. */
+  present?: EntrySource
+}
+
+/** Of what only a start tells. */
+const STARTED: EntrySource = {
+  in: 'kind',
+  value: (words, at) => !isStartMissing(words, at),
+  ofAll: (chunk) => (chunk.startsMissing ? undefined : true),
 }
 
 /** A column that is read value by value. */
@@ -131,6 +140,10 @@ function minorOf(words: Uint32Array, at: number): number {
   return (words[at + Kind.call] >>> 8) & 0xff
 }
 
+function isStartMissing(words: Uint32Array, at: number): boolean {
+  return (words[at + Kind.call] & START_MISSING) !== 0
+}
+
 function startFlag(flag: number): EntrySource {
   return { in: 'kind', value: (words, at) => (words[at + Kind.flags] & flag) !== 0 }
 }
@@ -139,7 +152,7 @@ function hasEnded(words: Uint32Array, at: number): boolean {
   return words[at + Outcome.state] === RowState.Done || words[at + Outcome.state] === RowState.Unseen
 }
 
-/** A fast-I/O routine that returned FALSE has done nothing: what it left in the status block means nothing. */
+/** What a fast-I/O routine said in a status block is no answer where it fell through. */
 function hasStatus(words: Uint32Array, at: number): boolean {
   return hasEnded(words, at) && (words[at + Outcome.flags] & RequestFlags.FellThrough) === 0
 }
@@ -212,24 +225,28 @@ export const fields: readonly Field[] = [
     type: 'text',
     doc: 'Image name of the process that was running when the request arrived',
     source: { in: 'caller', value: (words, at, capture) => capture.processNames[words[at + Caller.process]] },
+    present: STARTED,
   },
   {
     name: 'pid',
     type: 'integer',
     doc: 'Process that was running when the request arrived',
     source: { in: 'caller', value: (words, at) => words[at + Caller.processId] },
+    present: STARTED,
   },
   {
     name: 'tid',
     type: 'integer',
     doc: 'Thread that was running when the request arrived',
     source: { in: 'caller', value: (words, at) => words[at + Caller.threadId] },
+    present: STARTED,
   },
   {
     name: 'requestor',
     type: 'integer',
     doc: 'Process id of the thread that the IRP belongs to; 0 = not known',
     source: { in: 'caller', value: (words, at) => words[at + Caller.requestor] },
+    present: STARTED,
   },
   {
     name: 'function',
@@ -267,12 +284,14 @@ export const fields: readonly Field[] = [
       value: (words, at) =>
         carriesControlCode(callOf(words, at), minorOf(words, at)) ? words[at + Kind.code] : null,
     },
+    present: STARTED,
   },
   {
     name: 'detail',
     type: 'text',
     doc: 'File name of a CREATE',
     source: { in: 'kind', value: (words, at, capture) => capture.details.get(words[at + Kind.detail]) ?? '' },
+    present: STARTED,
   },
   {
     name: 'state',
@@ -283,7 +302,7 @@ export const fields: readonly Field[] = [
       either: [
         {
           in: 'kind',
-          value: (words, at) => ((words[at + Kind.call] & START_MISSING) !== 0 ? RowState.StartLost : null),
+          value: (words, at) => (isStartMissing(words, at) ? RowState.StartLost : null),
         },
         { in: 'outcome', value: (words, at) => words[at + Outcome.state] },
       ],
@@ -334,30 +353,24 @@ export const fields: readonly Field[] = [
     type: 'integer',
     doc: 'IoStatus.Information: usually the bytes moved',
     source: {
-      in: 'column',
-      fill(chunk, first, count, out) {
-        for (let i = 0; i < count; i++) {
-          const { entries } = chunk.outcomes
-          const has = hasStatus(entries, chunk.outcome[first + i] * Outcome.width)
-          out[i] = has ? chunk.information.get(first + i) : Number.NaN
-        }
-      },
+      ...quantity((chunk) => chunk.information),
       exact: (chunk, row) => chunk.information.exact(row),
-      narrow: quantity((chunk) => chunk.information).narrow!,
-      present: { in: 'outcome', value: hasStatus },
     },
+    present: { in: 'outcome', value: hasStatus },
   },
   {
     name: 'input_length',
     type: 'size',
     doc: 'Bytes offered: length of the input buffer, or of a WRITE',
     source: quantity((chunk) => chunk.inputLength),
+    present: STARTED,
   },
   {
     name: 'output_length',
     type: 'size',
     doc: 'Bytes asked for: length of the output buffer, or of a READ',
     source: quantity((chunk) => chunk.outputLength),
+    present: STARTED,
   },
   {
     name: 'offset',
@@ -367,6 +380,7 @@ export const fields: readonly Field[] = [
       ...column((chunk, row) => Number(chunk.offset(row))),
       exact: (chunk, row) => chunk.offset(row),
     },
+    present: STARTED,
   },
   {
     name: 'input',
@@ -385,36 +399,42 @@ export const fields: readonly Field[] = [
     type: 'address',
     doc: 'Address of the IRP; recurs. 0 for fast I/O',
     source: { in: 'irp', value: (words, at) => wideWords(words, at + Irp.low) },
+    present: STARTED,
   },
   {
     name: 'device',
     type: 'address',
     doc: 'Address of the device object',
     source: { in: 'place', value: (words, at) => wideWords(words, at + Place.deviceLow) },
+    present: STARTED,
   },
   {
     name: 'file',
     type: 'address',
     doc: 'Address of the file object; 0 = none',
     source: { in: 'place', value: (words, at) => wideWords(words, at + Place.fileLow) },
+    present: STARTED,
   },
   {
     name: 'code',
     type: 'integer',
     doc: 'Control code, or the options of a CREATE (disposition in the top byte), as a number',
     source: { in: 'kind', value: (words, at) => words[at + Kind.code] },
+    present: STARTED,
   },
   {
     name: 'processor',
     type: 'integer',
     doc: 'Processor on which the request arrived',
     source: { in: 'caller', value: (words, at) => words[at + Caller.processor] & 0xffff },
+    present: STARTED,
   },
   {
     name: 'irql',
     type: 'integer',
     doc: 'IRQL at which the request arrived',
     source: { in: 'caller', value: (words, at) => words[at + Caller.processor] >>> 16 },
+    present: STARTED,
   },
   {
     name: 'pended',
@@ -439,19 +459,28 @@ export const fields: readonly Field[] = [
     type: 'flag',
     doc: 'An IRP that follows a fast-I/O call that fell through, where that is certain',
     source: startFlag(RequestFlags.Continues),
+    present: STARTED,
   },
   {
     name: 'synchronous',
     type: 'flag',
     doc: 'Made for a synchronous call or on a synchronous handle',
     source: startFlag(RequestFlags.Synchronous),
+    present: STARTED,
   },
-  { name: 'paging', type: 'flag', doc: 'Paging I/O', source: startFlag(RequestFlags.Paging) },
+  {
+    name: 'paging',
+    type: 'flag',
+    doc: 'Paging I/O',
+    source: startFlag(RequestFlags.Paging),
+    present: STARTED,
+  },
   {
     name: 'usermode',
     type: 'flag',
     doc: 'The request came from user mode',
     source: { in: 'kind', value: (words, at) => ((words[at + Kind.call] >>> 24) & 1) === 1 },
+    present: STARTED,
   },
   {
     name: 'truncated',

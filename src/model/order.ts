@@ -34,12 +34,12 @@ export class Order {
   #last: { index: number; places: Int32Array } | null = null
 
   constructor(field: Field, descending: boolean, capture: Capture) {
-    const { source } = field
+    const { source, present } = field
     if (source.in === 'payload') throw new FilterError(`rows cannot be sorted by ${field.name}`, 0, 0)
     this.#sortChunk =
       source.in === 'column'
-        ? byColumn(source, descending, capture.loops)
-        : byEntry(source, descending, capture)
+        ? byColumn(source, present, descending, capture)
+        : byEntry(source, present, descending, capture)
   }
 
   /** The oldest chunk has left. */

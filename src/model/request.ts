@@ -10,7 +10,15 @@ import { MAJOR_FUNCTION_COUNT, RequestFlags } from '../protocol/layout.ts'
 import { type Payload, type RowDetail, RowState } from '../protocol/wire.ts'
 import type { Capture } from './capture.ts'
 import { Caller, type Chunk, Extra, Kind, Outcome } from './chunk.ts'
-import { ENTRIES, type Field, fieldNamed, rowFlags, STATE_NAMES, type Value } from './fields.ts'
+import {
+  ENTRIES,
+  type EntrySource,
+  type Field,
+  fieldNamed,
+  rowFlags,
+  STATE_NAMES,
+  type Value,
+} from './fields.ts'
 
 const one = new Float64Array(1)
 
@@ -31,7 +39,8 @@ export class Request {
     const field = typeof of === 'string' ? fieldNamed(of) : of
     if (!field) throw new RangeError(`there is no field ${String(of)}`)
     const { chunk, at } = this
-    const { source } = field
+    const { source, present } = field
+    if (present && this.#entryValue(present) !== true) return null
     if (source.in === 'payload') {
       const payload = chunk.payload(at, source.extra)
       return payload ? hexText(payload.bytes) : null
@@ -42,8 +51,12 @@ export class Request {
       if (field.type === 'flag') return one[0] !== 0
       return source.exact ? source.exact(chunk, at) : one[0]
     }
-    const dictionary = chunk[ENTRIES[source.in]]
-    return source.value(dictionary.entries, chunk[source.in][at] * dictionary.width, this.capture)
+    return this.#entryValue(source)
+  }
+
+  #entryValue(source: EntrySource): Value {
+    const { entries, width } = this.chunk[ENTRIES[source.in]]
+    return source.value(entries, this.chunk[source.in][this.at] * width, this.capture)
   }
 
   /** As a person reads it: `1.25 ms`, `IOCTL_AFD_RECV`, `STATUS_SUCCESS`; '' if absent. */

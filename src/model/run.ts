@@ -7,7 +7,7 @@
 import type { Capture } from './capture.ts'
 import { CHUNK_ROWS, type Chunk } from './chunk.ts'
 import { type ColumnSource, ENTRIES, type EntrySource, type Narrow, type Value } from './fields.ts'
-import type { Loops } from './loops.ts'
+import type { Cells } from './loops.ts'
 import { RankedValues, type Sortable } from './ranked-values.ts'
 
 /** The key of what is absent: it comes last in either direction. */
@@ -110,19 +110,38 @@ class WideNumberRun implements Run {
   release(): void {}
 }
 
+/** Tells which rows of a chunk have no value, by the field's `present`; null = all have one, as far as that says. */
+function absence(
+  present: EntrySource | undefined,
+  chunk: Chunk,
+  capture: Capture,
+): ((row: number) => boolean) | null {
+  if (!present || present.ofAll?.(chunk) === true) return null
+  const { entries, size, width } = chunk[ENTRIES[present.in]]
+  const codes = chunk[present.in]
+  const isPresent = Array.from({ length: size }, (_, code) => present.value(entries, code * width, capture))
+  return (row) => isPresent[codes[row]] !== true
+}
+
 const filled = new Float64Array(CHUNK_ROWS)
 const distances = new Uint32Array(CHUNK_ROWS)
 
-export function byColumn(source: ColumnSource, descending: boolean, loops: Loops): SortChunk {
+export function byColumn(
+  source: ColumnSource,
+  present: EntrySource | undefined,
+  descending: boolean,
+  capture: Capture,
+): SortChunk {
   return (chunk, rows) => {
-    const narrow = source.present ? null : source.narrow?.(chunk)
+    const isAbsent = absence(present, chunk, capture)
+    const narrow = source.narrow?.(chunk)
     const base =
-      (narrow ? distancesOfCells(narrow, rows, descending) : null) ??
-      distancesOfValues(source, chunk, rows, descending)
+      (narrow ? distancesOfCells(narrow, rows, isAbsent, descending) : null) ??
+      distancesOfValues(source, chunk, rows, isAbsent, descending)
     if (base === null) return wideRun(rows, descending)
     const sorted = rows.slice()
     const sortedDistances = distances.slice(0, rows.length)
-    loops.sort(sortedDistances, sorted)
+    capture.loops.sort(sortedDistances, sorted)
     return new NumberRun(sorted, sortedDistances, base)
   }
 }
@@ -131,14 +150,15 @@ export function byColumn(source: ColumnSource, descending: boolean, loops: Loops
 function distancesOfCells(
   { cells, offset, top, large }: Narrow,
   rows: Uint16Array,
+  isAbsent: ((row: number) => boolean) | null,
   descending: boolean,
 ): number | null {
   if (large && large.size > 0) return null
   const most = Math.min(top, ABSENT - 1)
   for (let i = 0; i < rows.length; i++) {
     const cell = cells[rows[i]]
-    if (cell <= most) distances[i] = descending ? most - cell : cell
-    else if (cell > top) distances[i] = ABSENT
+    if (cell > top || isAbsent?.(rows[i])) distances[i] = ABSENT
+    else if (cell <= most) distances[i] = descending ? most - cell : cell
     else return null
   }
   return descending ? -(offset + most) : offset
@@ -149,6 +169,7 @@ function distancesOfValues(
   source: ColumnSource,
   chunk: Chunk,
   rows: Uint16Array,
+  isAbsent: ((row: number) => boolean) | null,
   descending: boolean,
 ): number | null {
   const first = rows[0]
@@ -156,6 +177,7 @@ function distancesOfValues(
   let least = Number.POSITIVE_INFINITY
   let most = Number.NEGATIVE_INFINITY
   for (let i = 0; i < rows.length; i++) {
+    if (isAbsent?.(rows[i])) filled[rows[i] - first] = Number.NaN
     const value = filled[rows[i] - first]
     if (value < least) least = value
     if (value > most) most = value
@@ -225,12 +247,19 @@ class EntryRun implements Run {
   }
 }
 
-export function byEntry(source: EntrySource, descending: boolean, capture: Capture): SortChunk {
+export function byEntry(
+  source: EntrySource,
+  present: EntrySource | undefined,
+  descending: boolean,
+  capture: Capture,
+): SortChunk {
   const ranked = new RankedValues(descending)
   return (chunk, rows) => {
     const { entries, size, width } = chunk[ENTRIES[source.in]]
-    const numbers = Uint32Array.from({ length: size }, (_, code) =>
-      ranked.numberOf(sortedAs(source.value(entries, code * width, capture))),
+    const isAbsent = absence(present, chunk, capture)
+    const codes = isAbsent ? codesWithAbsent(chunk[source.in], size, rows, isAbsent) : chunk[source.in]
+    const numbers = Uint32Array.from({ length: isAbsent ? size + 1 : size }, (_, code) =>
+      ranked.numberOf(code === size ? null : sortedAs(source.value(entries, code * width, capture))),
     )
     const distinct = new Set(numbers)
     ranked.use(distinct)
@@ -238,8 +267,20 @@ export function byEntry(source: EntrySource, descending: boolean, capture: Captu
     const values = ranks.map((rank) => ranked.inOrder[rank])
     const placeOf = new Map(Array.from(values, (value, place) => [value, place]))
     const places = Uint16Array.from(numbers, (value) => placeOf.get(value)!)
-    return sortByPlace(rows, chunk[source.in], places, values, ranked)
+    return sortByPlace(rows, codes, places, values, ranked)
   }
+}
+
+/** Codes in which `absent` stands for no value. Wider than a dictionary's: that may be full. */
+function codesWithAbsent(
+  codes: Uint16Array,
+  absent: number,
+  rows: Uint16Array,
+  isAbsent: (row: number) => boolean,
+): Uint32Array {
+  const result = new Uint32Array(CHUNK_ROWS)
+  for (const row of rows) result[row] = isAbsent(row) ? absent : codes[row]
+  return result
 }
 
 /** Texts without regard to case first, as the eye sorts them; equal ones by their letters, so that none are equal. */
@@ -251,7 +292,7 @@ function sortedAs(value: Value): Sortable {
 /** `places`: of each code's value among `values`. */
 function sortByPlace(
   rows: Uint16Array,
-  codes: Uint16Array,
+  codes: Cells,
   places: Uint16Array,
   values: Uint32Array,
   ranked: RankedValues,

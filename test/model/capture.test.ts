@@ -44,6 +44,8 @@ function expectTruth(detail: RowDetail, happened: Happened): void {
       continues: asked.continues ? { row: null } : null,
     })
     expect(fromBase64(detail.input.base64)).toEqual(asked.payload)
+  } else {
+    expect(detail).toMatchObject({ irp: '', deviceObject: '', fileObject: '' })
   }
   const startFlags = happened.startLost ? 0 : (asked.flags ?? 0)
   const endFlags = happened.endLost ? 0 : (ended.flags ?? 0)

@@ -5,15 +5,16 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { statusName } from '../../src/formats/ntstatus.ts'
 import type { Capture } from '../../src/model/capture.ts'
-import type { Field } from '../../src/model/fields.ts'
+import type { Field, Value } from '../../src/model/fields.ts'
 import { fieldNamed, fields } from '../../src/model/fields.ts'
 import { completeFilter } from '../../src/model/filter/complete.ts'
 import { FilterError } from '../../src/model/filter/error.ts'
 import { lex } from '../../src/model/filter/lexer.ts'
 import { operatorsOf, parseFilter } from '../../src/model/filter/parser.ts'
 import type { Request } from '../../src/model/request.ts'
-import type { Ticks } from '../../src/protocol/ids.ts'
+import type { RowId, Ticks } from '../../src/protocol/ids.ts'
 import { RequestFlags } from '../../src/protocol/layout.ts'
+import { RowState } from '../../src/protocol/wire.ts'
 import { emptyCapture, traffic } from '../support/captures.ts'
 import { concat, end, hooked, start, utf16 } from '../support/records.ts'
 
@@ -293,19 +294,49 @@ describe('what it says', () => {
   })
 })
 
+/** What only a start tells. */
+const FROM_START = [
+  ...['process', 'pid', 'tid', 'requestor', 'processor', 'irql', 'ioctl', 'code', 'detail', 'usermode'],
+  ...['synchronous', 'paging', 'continues', 'irp', 'device', 'file'],
+  ...['input_length', 'output_length', 'offset'],
+]
+
+/** Where the start was lost the store holds zeros. */
+function knownValue(request: Request, name: string): Value {
+  const isAbsent = request.value('state') === RowState.StartLost && FROM_START.includes(name)
+  return isAbsent ? null : request.value(name)
+}
+
+describe('what a lost start would have told', () => {
+  const capture = emptyCapture()
+  capture.ingest(concat([end({ id: 1 }), start({ id: 2, pid: 0, tid: 0, mode: 0 }), end({ id: 2 })]))
+
+  test.each(FROM_START)('%s is absent', (name) => {
+    const field = fieldNamed(name)!
+    const request = capture.request(0 as RowId)!
+    expect([request.value(field), request.text(field), request.cell(field)]).toEqual([null, '', null])
+    const literal = { flag: 'false', text: '""' }[field.type as string] ?? '0'
+    for (const operator of operatorsOf(field).filter((each) => /^[=!<>]/.test(each))) {
+      const comparison = `${name} ${operator} ${literal}`
+      expect([comparison, rowsOf(capture, comparison).includes(0)]).toEqual([comparison, false])
+      expect(rowsOf(capture, `!(${comparison})`)).toContain(0)
+    }
+    expect(rowsOf(capture, `${name} == ${literal}`)).toEqual([1])
+  })
+
+  test('is there once that has come after all', () => {
+    const late = emptyCapture()
+    late.ingest(concat([end({ id: 1 }), start({ id: 1, pid: 100 })]))
+    expect(rowsOf(late, 'pid == 100 && usermode && input_length == 0')).toEqual([0])
+  })
+})
+
 /** A test of one field with a value near those that occur, and what it should say of a row. */
 const single: fc.Arbitrary<{ text: string; holds: (request: Request) => boolean }> = fc
   .record({
     name: fc.constantFrom(
-      'pid',
-      'latency',
-      'information',
-      'status',
-      'input_length',
-      'offset',
-      'file',
-      'state',
-      'ioctl',
+      ...['pid', 'latency', 'information', 'status', 'input_length', 'offset', 'file', 'state', 'ioctl'],
+      ...['tid', 'requestor', 'processor', 'irql', 'code', 'output_length', 'irp', 'device'],
     ),
     operator: fc.constantFrom('==', '!=', '<', '<=', '>', '>='),
     number: fc.constantFrom(0n, 4n, 100n, 4096n, 0x12017n, 0xc0000005n, 2n ** 32n, 2n ** 40n),
@@ -318,7 +349,7 @@ const single: fc.Arbitrary<{ text: string; holds: (request: Request) => boolean 
     return {
       text: `${name} ${operator} ${literal}`,
       holds: (request) => {
-        const value = request.value(name)
+        const value = knownValue(request, name)
         return value !== null && compare(BigInt(value as number | bigint), operator, wanted)
       },
     }
@@ -342,10 +373,16 @@ function compare(value: bigint, operator: string, wanted: bigint): boolean {
 }
 
 const flag = fc
-  .constantFrom('fastio', 'error', 'pended', 'cancelled', 'usermode', 'truncated')
-  .map((name) => ({
-    text: name,
-    holds: (request: Request) => request.value(name) === true,
+  .tuple(
+    fc.constantFrom(
+      ...['fastio', 'error', 'pended', 'cancelled', 'usermode', 'truncated'],
+      ...['synchronous', 'paging', 'continues'],
+    ),
+    fc.boolean(),
+  )
+  .map(([name, wanted]) => ({
+    text: `${name} == ${wanted}`,
+    holds: (request: Request) => knownValue(request, name) === wanted,
   }))
 
 const text = fc.constantFrom('exe', 'DEVICE', 'recv', 'violation', '0x8').map((word) => ({

@@ -96,10 +96,16 @@ class Compiler {
 
   /** `holds` is asked for values that are there; what is absent passes only when negated. */
   #test(field: Field, holds: (value: Value) => boolean, negated: boolean, number?: NumberTest): Filter {
-    const { source } = field
+    const { present } = field
+    const test = this.#testOfSource(field, (value) => (value !== null && holds(value)) !== negated, number)
+    if (!present) return test
+    const isPresent = this.#entries(present, (value) => (value === true) !== negated)
+    return new Joined([isPresent, test], !negated, this.capture.loops)
+  }
+
+  #testOfSource({ name, source }: Field, passes: (value: Value) => boolean, number?: NumberTest): Filter {
     const { loops } = this.capture
-    const passes = (value: Value) => (value !== null && holds(value)) !== negated
-    if (source.in === 'payload') throw new TypeError(`${field.name} is compared as bytes`)
+    if (source.in === 'payload') throw new TypeError(`${name} is compared as bytes`)
     if (source.in !== 'column') return this.#entries(source, passes)
     if (source.either) {
       const [former, latter] = source.either
@@ -116,11 +122,8 @@ class Compiler {
         loops,
       )
     }
-    if (!number) throw new TypeError(`${field.name} is compared as a number`)
-    const test = new ColumnTest(source, number, loops)
-    if (!source.present) return test
-    const present = this.#entries(source.present, (value) => (value === true) !== negated)
-    return new Joined([present, test], !negated, loops)
+    if (!number) throw new TypeError(`${name} is compared as a number`)
+    return new ColumnTest(source, number, loops)
   }
 
   #entries(source: EntrySource, answer: (value: Value) => boolean): Filter {

@@ -108,6 +108,13 @@ export class Joined implements Filter {
     }
   }
 
+  /** Often one column is left to look in, as all rows of a chunk have what the field needs to be present. */
+  scan(): { cells: Cells; wanted: Wanted } | null {
+    if (this.#columns.length + this.#others.length !== 1) return null
+    const [other] = this.#others
+    return other ? (other.scan?.() ?? null) : { cells: this.#columns[0], wanted: this.#wanted[0] }
+  }
+
   match(first: number, count: number, bits: Uint32Array, combine: Combine): void {
     const parts = Math.min(1, this.#columns.length) + this.#others.length
     if (combine === Combine.Set || combine === this.#own || parts === 1) {
