@@ -39,6 +39,11 @@ export function missedText(missed: NonNullable<Detail['output']['missed']>): str
     : 'These bytes are in the caller’s address space (METHOD_NEITHER). They can be read only in the caller’s process, and only until the driver returns: not when a request that pended completes.'
 }
 
+/** Why there is no input, for people. */
+export function noInputText(row: Detail): string {
+  return isStartLost(row) ? 'start lost' : 'no input'
+}
+
 /** Why there is no output, for people. */
 export function noOutputText(row: Detail): string {
   if (row.end) return 'no output'
@@ -48,6 +53,11 @@ export function noOutputText(row: Detail): string {
 /** The driver said when the request arrived that its end would not be recorded. */
 function isEndLost(row: Detail): boolean {
   return row.end === null && (row.flags & RequestFlags.Uncaptured) !== 0
+}
+
+/** An end alone knows neither who asked nor for what: the numbers of its row's start mean nothing. */
+function isStartLost(row: Detail): boolean {
+  return row.deviceObject === ''
 }
 
 const FLAG_NAMES: [number, string][] = [
@@ -63,7 +73,8 @@ const FLAG_NAMES: [number, string][] = [
 
 export function describe(row: Detail, clock: Clock): DetailText {
   const fn = functionIndex(row.major, row.fastIo ? RequestFlags.FastIo : 0)
-  const isControl = carriesControlCode(fn, row.minor)
+  const isStarted = !isStartLost(row)
+  const isControl = isStarted && carriesControlCode(fn, row.minor)
   const minor = minorText(fn, row.minor)
   return {
     title: isControl
@@ -79,28 +90,45 @@ export function describe(row: Detail, clock: Clock): DetailText {
       ...link(row),
       { name: 'Function', value: functionFullName(fn) + (minor ? ` · ${minor}` : '') },
       ...(isControl ? [controlCodeField(row.code)] : []),
-      ...parameters(row),
-      {
-        name: 'Requestor',
-        value: `${row.processName || 'process'} ${row.processId} / ${row.threadId}`,
-        extra: `${row.requestorMode === 1 ? 'user' : 'kernel'} mode, IRQL ${row.irql}, CPU ${row.startProcessor}`,
-      },
-      ...(row.requestorProcessId !== 0 && row.requestorProcessId !== row.processId
-        ? [{ name: 'On behalf of', value: `${row.requestorProcessName} ${row.requestorProcessId}` }]
-        : []),
+      ...(isStarted ? [...parameters(row), ...requestor(row)] : [START_LOST]),
       ...(row.end ? [endedIn(row, row.end)] : []),
       { name: 'Arrived', value: formatLocalTime(row.arrival, clock), mono: true },
-      { name: 'Driver', value: row.driverName, extra: `device ${row.deviceObject}` },
-      ...(row.fastIo
-        ? []
-        : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
-      { name: 'File object', value: row.fileObject, mono: true },
+      { name: 'Driver', value: row.driverName, ...(isStarted && { extra: `device ${row.deviceObject}` }) },
+      ...(isStarted ? objects(row) : []),
       {
         name: 'Flags',
         value: FLAG_NAMES.flatMap(([bit, name]) => (row.flags & bit ? [name] : [])).join(', ') || 'none',
       },
     ],
   }
+}
+
+const START_LOST: DetailField = {
+  name: 'Requestor',
+  value: 'not known: the start was lost',
+  tone: 'warning',
+}
+
+function requestor(row: Detail): DetailField[] {
+  return [
+    {
+      name: 'Requestor',
+      value: `${row.processName || 'process'} ${row.processId} / ${row.threadId}`,
+      extra: `${row.requestorMode === 1 ? 'user' : 'kernel'} mode, IRQL ${row.irql}, CPU ${row.startProcessor}`,
+    },
+    ...(row.requestorProcessId !== 0 && row.requestorProcessId !== row.processId
+      ? [{ name: 'On behalf of', value: `${row.requestorProcessName} ${row.requestorProcessId}` }]
+      : []),
+  ]
+}
+
+function objects(row: Detail): DetailField[] {
+  return [
+    ...(row.fastIo
+      ? []
+      : [{ name: 'IRP', value: row.irp, extra: `flags ${formatHex(row.irpFlags, 8)}`, mono: true }]),
+    { name: 'File object', value: row.fileObject, mono: true },
+  ]
 }
 
 /** A fast-I/O call that fell through, and the IRP that followed. */
@@ -137,11 +165,12 @@ function withoutEnd(row: Detail): string {
 function steps(row: Detail, clock: Clock): string[] {
   if (!row.end) return ['arrived', withoutEnd(row)]
   const took = formatDuration(ticksToNs(row.end.completion - row.arrival, clock.ticksPerSecond))
-  if (row.flags & RequestFlags.FellThrough) return ['arrived', `refused after ${took}`]
-  const cpu = row.end.processor === row.startProcessor ? '' : ', other CPU'
+  const first = isStartLost(row) ? 'start lost' : 'arrived'
+  if (row.flags & RequestFlags.FellThrough) return [first, `refused after ${took}`]
+  const cpu = isStartLost(row) || row.end.processor === row.startProcessor ? '' : ', other CPU'
   return row.flags & RequestFlags.Pended
-    ? ['arrived', 'pended', `completed ${took}${cpu}`]
-    : ['arrived', `completed ${took}${cpu}`]
+    ? [first, 'pended', `completed ${took}${cpu}`]
+    : [first, `completed ${took}${cpu}`]
 }
 
 function outcome(row: Detail, fn: FunctionIndex): DetailField[] {
@@ -207,7 +236,7 @@ function createFields(row: Detail): DetailField[] {
 }
 
 function endedIn(row: Detail, end: NonNullable<Detail['end']>): DetailField {
-  const same = end.processId === row.processId && end.threadId === row.threadId
+  const same = !isStartLost(row) && end.processId === row.processId && end.threadId === row.threadId
   return {
     name: 'Completed in',
     value: same ? 'the same thread' : `${end.processName || 'process'} ${end.processId} / ${end.threadId}`,

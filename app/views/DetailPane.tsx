@@ -3,7 +3,7 @@
 import '../styles/detail.css'
 import { formatCount } from '../../src/formats/values.ts'
 import { detail, goTo, session } from '../state/link.ts'
-import { describe, missedText, noOutputText } from '../text/detail-text.ts'
+import { describe, missedText, noInputText, noOutputText } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
 
@@ -22,7 +22,7 @@ export function DetailPane() {
         field="input"
         title={shown.detail.input.isName ? 'File name' : 'Input'}
         payload={shown.detail.input}
-        nothing="no input"
+        nothing={noInputText(shown.detail)}
       />
       <PayloadPanel
         key={`out-${shown.row}`}

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import type { RowWindow } from '../../app/rows/row-window.ts'
-import { describe as describeRequest, noOutputText } from '../../app/text/detail-text.ts'
+import { describe as describeRequest, noInputText, noOutputText } from '../../app/text/detail-text.ts'
 import { functionColour, OTHERS_COLOUR } from '../../app/text/function-colours.ts'
 import { HexLayout, readSelection } from '../../app/text/hex-layout.ts'
 import { inFlightName, inFlightTitle } from '../../app/text/in-flight-text.ts'
@@ -182,6 +182,27 @@ describe('the selected request in words', () => {
     expect(text).toMatchObject({ course: 'end-lost', ending: 'none', steps: ['arrived', 'end lost'] })
     expect(text.fields[0]).toMatchObject({ name: 'Status', value: 'end lost' })
     expect(noOutputText(lost)).toBe('end lost')
+  })
+
+  test('one whose start is lost tells what its end does, and nothing of who asked for what', () => {
+    const zeros = { processId: 0, threadId: 0, requestorProcessId: 0, processName: '', code: 0 }
+    const unknown = { irp: '', deviceObject: '', fileObject: '', inputLength: 0, outputLength: 0 }
+    const idle = { ...request.end!, processId: 0, threadId: 0, processName: '' }
+    const lost = { ...request, ...zeros, ...unknown, end: idle }
+    const text = describeRequest(lost, CLOCK)
+    expect(text).toMatchObject({ title: 'IRP_MJ_DEVICE_CONTROL', code: '' })
+    expect(text.steps).toEqual(['start lost', 'pended', 'completed 3.42 ms'])
+    expect(text.fields.map(({ name, value, extra }) => [name, value, extra])).toEqual([
+      ['Status', 'STATUS_SUCCESS', '0x00000000'],
+      ['Information', '1,460 bytes', undefined],
+      ['Function', 'IRP_MJ_DEVICE_CONTROL', undefined],
+      ['Requestor', 'not known: the start was lost', undefined],
+      ['Completed in', 'process 0 / 0', 'IRQL 2, CPU 1'],
+      ['Arrived', expect.any(String), undefined],
+      ['Driver', '\\Driver\\AFD', undefined],
+      ['Flags', 'pended', undefined],
+    ])
+    expect([noInputText(lost), noInputText(request)]).toEqual(['start lost', 'no input'])
   })
 
   test('a call that fell through has no status, whatever it left there', () => {
