@@ -1,7 +1,8 @@
 // column-layout.ts: which columns there are room for, and how wide each is.
 //
 // A column keeps the width that a person gave it; the others give way, each down to its minimum. Where even that is
-// too wide, columns that say least are left out, then the grid scrolls sideways. The last one takes what is left over.
+// too wide, of those others the ones that say least are left out, then the grid scrolls sideways. The last one takes
+// what is left over.
 
 export interface ColumnSize {
   id: string
@@ -22,7 +23,9 @@ export function columnsThatFit<Column extends ColumnSize>(
   const kept = [...columns]
   const least = () => kept.reduce((sum, column) => sum + (chosen[column.id] ?? column.min), 0)
   while (least() > available) {
-    const dispensable = kept.filter((column) => column.dispensable !== undefined)
+    const dispensable = kept.filter(
+      ({ id, dispensable }) => dispensable !== undefined && chosen[id] === undefined,
+    )
     const victim = dispensable.sort((a, b) => b.dispensable! - a.dispensable!)[0]
     if (!victim) break
     kept.splice(kept.indexOf(victim), 1)

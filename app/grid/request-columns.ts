@@ -1,7 +1,7 @@
 // request-columns.ts: the columns of this window's grid, bound to the names and the clock of its core, and as a person
 // has arranged them.
 
-import { batch, computed } from '@preact/signals'
+import { batch, computed, signal } from '@preact/signals'
 import { names } from '../state/link.ts'
 import { columnOrder, columnWidths, hiddenColumns } from '../state/settings.ts'
 import { RowText } from '../text/row-text.ts'
@@ -20,6 +20,9 @@ export const columnsInOrder = computed(() => {
 export const shownColumns = computed(() =>
   columnsInOrder.value.filter((column) => !hiddenColumns.value[column.id]),
 )
+
+/** Widths of columns that stay as they are since one on their right was resized, until the window is. */
+export const heldWidths = signal<Record<string, number>>({})
 
 /** Puts a column where another one is shown; that one makes room. */
 export function placeColumn(id: string, at: string): void {
@@ -42,5 +45,6 @@ export function resetColumns(): void {
     columnOrder.value = []
     hiddenColumns.value = {}
     columnWidths.value = {}
+    heldWidths.value = {}
   })
 }

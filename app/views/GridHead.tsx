@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks'
 import { SMALLEST_WIDTH } from '../grid/column-layout.ts'
 import type { Column } from '../grid/columns.ts'
-import { moveColumn, placeColumn } from '../grid/request-columns.ts'
+import { heldWidths, moveColumn, placeColumn } from '../grid/request-columns.ts'
 import { openMenuAt } from '../state/menus.ts'
 import { sort, sortBy } from '../state/query.ts'
 import { columnWidths } from '../state/settings.ts'
@@ -37,17 +37,27 @@ export function GridHead({ columns, widths }: { columns: readonly Column[]; widt
     const press = (event: MouseEvent) => {
       if (at !== id) event.stopPropagation()
     }
+    const cancel = () => {
+      at = id
+      drop()
+    }
     addEventListener('pointermove', move, { signal })
     addEventListener('pointerup', drop, { signal })
-    addEventListener('pointercancel', () => controller.abort(), { signal })
+    addEventListener('pointercancel', cancel, { signal })
     addEventListener('click', press, { capture: true, once: true })
   }
-  const onKey = (event: KeyboardEvent, id: string, width: number) => {
+  /** Those on its left stay as they are: its edge is where the hand is. */
+  const hold = (index: number) => {
+    heldWidths.value = Object.fromEntries(columns.slice(0, index).map(({ id }, i) => [id, widths[i]!]))
+  }
+  const onKey = (event: KeyboardEvent, index: number) => {
     const direction = ({ ArrowLeft: -1, ArrowRight: 1 } as const)[event.key as 'ArrowLeft']
     if (direction === undefined || event.altKey === event.shiftKey) return
     event.preventDefault()
-    if (event.altKey) moveColumn(id, direction)
-    else resize(id, width + direction * KEY_STEP)
+    const { id } = columns[index]!
+    if (event.altKey) return moveColumn(id, direction)
+    hold(index)
+    resize(id, widths[index]! + direction * KEY_STEP)
   }
   return (
     // biome-ignore lint/a11y/useSemanticElements: a table of millions of rows cannot be a <table>.
@@ -73,12 +83,12 @@ export function GridHead({ columns, widths }: { columns: readonly Column[]; widt
               title={`Sort by ${column.title.toLowerCase()}; drag to move`}
               onClick={() => sortBy(column.field)}
               onPointerDown={(event) => grab(event, column.id)}
-              onKeyDown={(event) => onKey(event, column.id, widths[index]!)}
+              onKeyDown={(event) => onKey(event, index)}
             >
               <span>{column.title}</span>
               {on && <span class="arrow">{order.descending ? '▾' : '▴'}</span>}
             </button>
-            <Resizer column={column} width={widths[index]!} />
+            <Resizer column={column} width={widths[index]!} hold={() => hold(index)} />
           </div>
         )
       })}
@@ -86,10 +96,11 @@ export function GridHead({ columns, widths }: { columns: readonly Column[]; widt
   )
 }
 
-function Resizer({ column: { id }, width }: { column: Column; width: number }) {
+function Resizer({ column: { id }, width, hold }: { column: Column; width: number; hold: () => void }) {
   const drag = (down: PointerEvent) => {
     const handle = down.currentTarget as HTMLElement
     handle.setPointerCapture(down.pointerId)
+    hold()
     const move = (event: PointerEvent) => resize(id, width + event.clientX - down.clientX)
     handle.addEventListener('pointermove', move)
     handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), {
@@ -99,6 +110,7 @@ function Resizer({ column: { id }, width }: { column: Column; width: number }) {
   const reset = () => {
     const { [id]: _, ...others } = columnWidths.value
     columnWidths.value = others
+    heldWidths.value = {}
   }
   return (
     <span

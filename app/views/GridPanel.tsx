@@ -7,7 +7,7 @@ import { RowState } from '../../src/protocol/wire.ts'
 import { columnsThatFit, layoutColumns } from '../grid/column-layout.ts'
 import { rowLook } from '../grid/columns.ts'
 import { GridView } from '../grid/grid-view.ts'
-import { rowText, shownColumns } from '../grid/request-columns.ts'
+import { heldWidths, rowText, shownColumns } from '../grid/request-columns.ts'
 import {
   detail,
   filterProblem,
@@ -108,7 +108,10 @@ export function GridPanel() {
     }
   }, [])
 
-  const chosen = columnWidths.value
+  useLayoutEffect(() => {
+    heldWidths.value = {}
+  }, [width])
+  const chosen = { ...heldWidths.value, ...columnWidths.value }
   const fitting = columnsThatFit(shownColumns.value, chosen, width)
   const fittingIds = fitting.map((column) => column.id).join()
   // The same columns are the same array: the pool is rebuilt only when they change.

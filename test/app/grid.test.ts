@@ -76,6 +76,10 @@ describe('columns', () => {
     expect(layoutColumns(columns, { b: 210 }, 330)[1]).toBe(210)
   })
 
+  test('are not left out where a person gave them a width', () => {
+    expect(columnsThatFit(columns, { b: 150 }, 200).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+
   test('are left out where even their least is too much, least important first', () => {
     expect(columnsThatFit(columns, {}, 400).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
     expect(columnsThatFit(columns, {}, 200).map(({ id }) => id)).toEqual(['a', 'c'])
