@@ -193,7 +193,9 @@ export class GridView {
     this.wantedIndex = -1
     this.selectedIndex = anchor && anchor.row === this.selected && window.isAnchored ? anchor.index : -1
     this.anchor = anchor
-    if (anchor) this.move(window.anchorIndex - anchor.index)
+    // In an order other than that of time, where a row that is not there would stand cannot be told.
+    if (!window.isAnchored && this.query.sort) this.position = 0
+    else if (anchor) this.move(window.anchorIndex - anchor.index)
     if (!window.isAnchored) this.anchor = null
   }
 
@@ -225,6 +227,8 @@ export class GridView {
     if (selected !== null && selectedIndex >= 0 && (this.next === 'anchored' || this.isSeen(selectedIndex)))
       return { row: selected, index: selectedIndex }
     const top = this.map.firstRow(this.position)
+    // The top of an order stays the top of it.
+    if (top === 0 && this.query.sort) return null
     return window?.has(top) ? { row: window.rowId(top - window.first), index: top } : null
   }
 
@@ -310,7 +314,7 @@ export class GridView {
       (query.follow || (asked.anchor?.row === anchor?.row && this.isAmple(asked, top)))
     )
       return
-    if (!query.follow) this.anchor = this.chooseAnchor() ?? anchor
+    if (!query.follow) this.anchor = this.chooseAnchor() ?? this.anchor
     const first = Math.max(0, top - OVERSCAN)
     this.asked = { ...query, query: queryNumber, first, count, anchor: this.anchor }
     this.events.look(this.asked)
@@ -344,8 +348,13 @@ export class GridView {
   }
 
   private onScroll(): void {
-    const { scrollTop } = this.parts.scroller
+    const { scrollTop, clientHeight } = this.parts.scroller
     if (Math.abs(scrollTop - this.ownScrollTop) < 1) return
+    // The grid has grown, and the browser moved the thumb: that is no hand.
+    if (Math.max(0, clientHeight - this.headHeight) !== this.map.viewHeight) {
+      this.ownScrollTop = scrollTop
+      return this.measure()
+    }
     this.ownScrollTop = scrollTop
     const position = this.map.toPosition(scrollTop)
     // Growing rows move the thumb, too; only a real step away counts as a person's.
@@ -359,7 +368,13 @@ export class GridView {
     if (clamped === this.position) return
     if (clamped < this.position) this.stopFollowing()
     this.position = clamped
+    this.dropFarAnchor()
     this.drawSoon()
+  }
+
+  /** Where somebody has gone in an order, a row that is far from there must not drag him along as it is passed. */
+  private dropFarAnchor(): void {
+    if (this.query.sort && !this.window?.has(this.map.firstRow(this.position))) this.anchor = null
   }
 
   private stopFollowing(): void {
@@ -439,6 +454,7 @@ export class GridView {
     this.stopFollowing()
     this.wantedIndex = index
     this.position = this.map.reveal(index, this.position)
+    this.dropFarAnchor()
     this.drawSoon()
   }
 

@@ -62,7 +62,8 @@ export function GridPanel() {
         select: (row) => select(row),
         sawSelected: (window, row) => {
           const shown = detail.peek()?.detail
-          const ended = shown?.end === null && window.state(row) !== RowState.InFlight
+          const state = window.state(row)
+          const ended = shown?.end === null && state !== RowState.InFlight && state !== RowState.EndLost
           if (ended && shown.row === window.rowId(row)) refreshDetail()
         },
         atTop: setAtTop,

@@ -206,7 +206,7 @@ export interface RowDetail {
   /** A fast-I/O call that fell through: the row of the IRP that followed, if it is known. */
   continuedBy: RowId | null
   arrival: Ticks
-  /** null while in flight. */
+  /** null while in flight, and where it was lost. */
   end: {
     completion: Ticks
     status: number

@@ -57,6 +57,59 @@ describe.skipIf(cannotRun)('the grid', () => {
     await expect.poll(async () => (await placeOfSelected(page))?.text, PATIENCE).not.toBe(before.text)
   })
 
+  test('goes on following when it has more room', async () => {
+    window = await openWindow('--seed', '7', '--rate', '3000')
+    const { page } = window
+    const follow = page.getByRole('button', { name: 'Follow' })
+    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(3000)
+    for (const [width, height] of [
+      [1024, 640],
+      [1440, 900],
+      [1440, 700],
+      [1440, 900],
+    ] as const) {
+      await page.setViewportSize({ width, height })
+      const before = await item(page, 'requests')
+      await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before + 1000)
+      expect(await follow.getAttribute('aria-pressed')).toBe('true')
+    }
+  })
+
+  test('the top of an order is reached from anywhere, and stays while more comes in above', async () => {
+    window = await openWindow('--seed', '7', '--rate', '3000')
+    const { page } = window
+    const duration = page.locator('[role=columnheader]', { hasText: 'Duration' }).getByRole('button')
+    const topRow = () =>
+      page.locator('.row:not(.void, .waiting)').evaluateAll((rows) => {
+        return Math.min(...rows.map((row) => Number(row.getAttribute('aria-rowindex'))))
+      })
+    const goesOn = async (by: number) => {
+      const before = await item(page, 'requests')
+      await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before + by)
+    }
+    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(6000)
+    await duration.click()
+    await duration.click()
+    await expect.poll(topRow, PATIENCE).toBe(2)
+    await goesOn(6000)
+    expect(await topRow()).toBe(2)
+
+    await scrollAndSelect(page, 20_000)
+    await expect.poll(() => placeOfSelected(page), PATIENCE).not.toBeNull()
+    await page.locator('.grid').focus()
+    await page.keyboard.press('Home')
+    await expect.poll(topRow, PATIENCE).toBe(2)
+    await expect.poll(() => page.locator('.row.selected[aria-rowindex="2"]').count(), PATIENCE).toBe(1)
+
+    // Another filter of that order begins at its top, too.
+    await page.keyboard.press('Escape')
+    await page.mouse.move(700, 600)
+    await page.mouse.wheel(0, 50_000)
+    await expect.poll(topRow, PATIENCE).toBeGreaterThan(100)
+    await filter(page, 'state == done && latency > 2us')
+    await expect.poll(topRow, PATIENCE).toBe(2)
+  })
+
   test('reaches each of fifty million rows: by wheel, keys and thumb', async () => {
     const ROWS = 50_000_000
     const assets = resolve(import.meta.dirname, '../../dist/app')
