@@ -2,7 +2,7 @@
 
 import { computed } from '@preact/signals'
 import { openDialog } from './dialogs.ts'
-import { command, connection, session } from './link.ts'
+import { command, connection, session, status } from './link.ts'
 
 /** There is a core to talk to, and a source that can be captured from: a file has only been. */
 export const canCapture = computed(
@@ -22,6 +22,7 @@ export function toggleRunning(): void {
   const { running, drivers } = session.value!
   if (running) command({ type: 'stop' })
   else if (drivers.length === 0) chooseDrivers()
+  else if (status.value && status.value.rows > 0) openDialog.value = 'restart'
   else command({ type: 'start' })
 }
 

@@ -2,6 +2,6 @@
 
 import { signal } from '@preact/signals'
 
-export type DialogName = 'drivers' | 'capture' | 'record' | 'memory' | 'shortcuts'
+export type DialogName = 'drivers' | 'capture' | 'record' | 'restart' | 'memory' | 'shortcuts'
 
 export const openDialog = signal<DialogName | null>(null)

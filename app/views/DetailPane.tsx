@@ -2,10 +2,12 @@
 
 import '../styles/detail.css'
 import { formatCount } from '../../src/formats/values.ts'
+import type { RowId } from '../../src/protocol/ids.ts'
 import { detail, goTo, session } from '../state/link.ts'
 import { describe, missedText, noInputText, noOutputText } from '../text/detail-text.ts'
 import type { Detail, PayloadBytes } from '../worker/frames.ts'
 import { HexView } from './HexView.tsx'
+import { focusGrid } from './shortcuts.ts'
 
 export function DetailPane() {
   const shown = detail.value
@@ -71,7 +73,7 @@ function Fields({ detail: request }: { detail: Detail }) {
               {row === undefined ? (
                 <span class={tone ?? ''}>{value}</span>
               ) : (
-                <button type="button" class="link" onClick={() => goTo(row)}>
+                <button type="button" class="link" onClick={() => follow(row)}>
                   {value}
                 </button>
               )}{' '}
@@ -82,6 +84,12 @@ function Fields({ detail: request }: { detail: Detail }) {
       </dl>
     </div>
   )
+}
+
+/** The link will be another row's by then: the keys go on from the row. */
+function follow(row: RowId): void {
+  goTo(row)
+  focusGrid()
 }
 
 interface PayloadProps {

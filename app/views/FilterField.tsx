@@ -10,7 +10,7 @@ import { filterProblem, names, status } from '../state/link.ts'
 import { filter, setFilter } from '../state/query.ts'
 import { COMPLETIONS_ID, Completions, completionId } from './Completions.tsx'
 import { Icon } from './Icon.tsx'
-import { FILTER_FIELD_ID } from './shortcuts.ts'
+import { FILTER_FIELD_ID, focusGrid } from './shortcuts.ts'
 
 /** A pause in typing that counts as "done for now". */
 const PAUSE_MS = 200
@@ -75,7 +75,7 @@ export function FilterField() {
       setCompletions(null)
       apply(text)
     } else if (event.key === 'Escape' && completions) setCompletions(null)
-    else if (event.key === 'Escape') event.currentTarget.blur()
+    else if (event.key === 'Escape') focusGrid()
     else return
     event.preventDefault()
   }

@@ -10,6 +10,7 @@ const DIALOGS: Record<DialogName, ComponentType> = {
   drivers: lazily(() => import('./DriverPicker.tsx').then((module) => module.DriverPicker)),
   capture: lazily(() => import('./CaptureDialog.tsx').then((module) => module.CaptureDialog)),
   record: lazily(() => import('./RecordDialog.tsx').then((module) => module.RecordDialog)),
+  restart: lazily(() => import('./RestartDialog.tsx').then((module) => module.RestartDialog)),
   memory: lazily(() => import('./MemoryDialog.tsx').then((module) => module.MemoryDialog)),
   shortcuts: lazily(() => import('./ShortcutsDialog.tsx').then((module) => module.ShortcutsDialog)),
 }

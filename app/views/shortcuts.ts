@@ -21,6 +21,10 @@ const plain = (key: string) => (event: KeyboardEvent) =>
 const withCtrl = (key: string) => (event: KeyboardEvent) =>
   event.key.toLowerCase() === key && (event.ctrlKey || event.metaKey) && !event.altKey
 
+export function focusGrid(): void {
+  document.querySelector<HTMLElement>('[role=grid]')?.focus()
+}
+
 function focusFilter(): void {
   const field = document.getElementById(FILTER_FIELD_ID) as HTMLInputElement | null
   field?.focus()
@@ -35,7 +39,9 @@ export const SHORTCUTS: Shortcut[] = [
   { keys: 'R', does: 'Record to a file, or stop recording', matches: plain('r'), run: toggleRecording },
   { keys: '/', does: 'Filter', matches: plain('/'), run: focusFilter },
   { keys: 'Ctrl F', does: 'Filter', everywhere: true, matches: withCtrl('f'), run: focusFilter },
-  { keys: 'Ctrl L', does: 'Clear', everywhere: true, matches: withCtrl('l'), run: clearRows },
+  // As in Process Monitor.
+  { keys: 'Ctrl L', does: 'Filter', everywhere: true, matches: withCtrl('l'), run: focusFilter },
+  { keys: 'Ctrl X', does: 'Clear', matches: withCtrl('x'), run: clearRows },
   { keys: '?', does: 'These shortcuts', matches: plain('?'), run: showShortcuts },
   { keys: 'Esc', does: 'Close, or deselect', matches: plain('escape'), run: () => select(null) },
 ]

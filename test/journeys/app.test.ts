@@ -131,6 +131,7 @@ describe.skipIf(cannotRun)('the app', () => {
     const before = await item(page, 'requests')
     await filter(page, '')
     await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await page.getByRole('button', { name: 'Start anew' }).click()
     await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Live')
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeLessThan(before)
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(0)
@@ -146,7 +147,7 @@ describe.skipIf(cannotRun)('the app', () => {
     await expect
       .poll(() => text(page, '[data-testid=recorded-only]'), PATIENCE)
       .toBe('recorded: DEVICE_CONTROL')
-    await page.keyboard.press('Control+l')
+    await page.keyboard.press('Control+x')
     await expect
       .poll(async () => {
         const now = await rows(page)

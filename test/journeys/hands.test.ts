@@ -177,6 +177,7 @@ test.skipIf(cannotRun)(
       await expect.poll(() => text(page, '.row.selected .cell.function'), PATIENCE).toBe('DEVICE_CONTROL')
       await link.click()
       await expect.poll(() => link.textContent(), PATIENCE).toMatch(/^the IRP in row/)
+      expect(await page.evaluate(() => document.activeElement?.getAttribute('role'))).toBe('grid')
       await expect
         .poll(() => text(page, '.row.selected .cell.status'), PATIENCE)
         .toBe('fell through to an IRP')

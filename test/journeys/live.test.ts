@@ -35,6 +35,8 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
     await field.press('Escape')
     expect(await text(page, '.filter-problem')).toMatch(/control code/)
     await filter(page, '')
+    // The keys are the grid's again.
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('role'))).toBe('grid')
   })
 
   test('another order begins at its top, also while the filter is wrong', async () => {
@@ -126,7 +128,16 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
     await page.keyboard.press('Space')
     await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Stopped')
     expect(await page.locator('.detail').count()).toBe(1)
+    // A press by mistake costs nothing.
     await page.keyboard.press('Space')
+    await page.locator('.dialog').waitFor()
+    await page.keyboard.press('Escape')
+    await page.locator('.dialog').waitFor({ state: 'detached' })
+    expect(await text(page, '.source')).toContain('Stopped')
+    expect(await page.locator('.row.selected').count()).toBe(1)
+    await page.keyboard.press('Space')
+    await page.locator('.dialog').waitFor()
+    await page.keyboard.press('Enter')
     await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Live')
     await expect.poll(() => page.locator('.detail').count(), PATIENCE).toBe(0)
     await page.locator('.row[aria-rowindex="2"]').waitFor()
