@@ -201,6 +201,8 @@ test.each<[string, string]>([
 describe('what it says', () => {
   test.each<[string, RegExp, number, number]>([
     ['latncy > 1ms', /no field “latncy”: did you mean latency\?/, 0, 6],
+    ['Duration > 1ms', /no field “Duration”: did you mean latency\?/, 0, 8],
+    ['details > 5', /did you mean information\?/, 0, 7],
     ['latency > 1', /duration with its unit/, 10, 11],
     ['latency > fast', /duration with its unit/, 10, 14],
     ['latency contains 1ms', /latency takes ==/, 8, 16],

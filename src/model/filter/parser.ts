@@ -285,12 +285,22 @@ function list(words: readonly string[]): string {
 }
 
 /** `: did you mean latency?`, for a field that is two letters away at most. */
-function suggestion(name: string): string {
+/** Heads of the window's columns whose fields are called otherwise. */
+const BY_HEAD = new Map([
+  ['duration', 'latency'],
+  ['operation', 'ioctl'],
+  ['out', 'output_length'],
+  ['details', 'information'],
+])
+
+function suggestion(word: string): string {
+  const name = word.toLowerCase()
   const near = fields
-    .map((field) => ({ name: field.name, distance: distance(name.toLowerCase(), field.name) }))
+    .map((field) => ({ name: field.name, distance: distance(name, field.name) }))
     .filter((candidate) => candidate.distance <= 2)
     .sort((a, b) => a.distance - b.distance)[0]
-  return near ? `: did you mean ${near.name}?` : ''
+  const meant = BY_HEAD.get(name) ?? near?.name
+  return meant ? `: did you mean ${meant}?` : ''
 }
 
 /** Letters to insert, delete or change to make `a` into `b`. */
