@@ -2,7 +2,7 @@
 //
 // Rows and charts are no signals: they come many times a second and have one reader each, which draws at its turn.
 
-import { signal } from '@preact/signals'
+import { computed, signal } from '@preact/signals'
 import { proxy, type Remote, wrap } from 'comlink'
 import type { DriverId, RowId } from '../../src/protocol/ids.ts'
 import type { DriverEntry, InFlightList, SessionState } from '../../src/protocol/wire.ts'
@@ -21,6 +21,8 @@ import { turns } from './turns.ts'
 
 export const connection = signal<ConnectionState>({ kind: 'connecting' })
 export const session = signal<SessionState | null>(null)
+/** Requests are counted now: the newest figures are those of this moment. */
+export const isLive = computed(() => connection.value.kind === 'open' && session.value?.running === true)
 export const status = signal<Status | null>(null)
 export const drivers = signal<DriverEntry[] | null>(null)
 /** Requests in flight, as of the last asking. */

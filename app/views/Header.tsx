@@ -9,7 +9,7 @@ import {
   toggleRecording,
   toggleRunning,
 } from '../state/actions.ts'
-import { command, session, status } from '../state/link.ts'
+import { command, isLive, session, status } from '../state/link.ts'
 import { openMenu } from '../state/menus.ts'
 import { follow, toggleFollow } from '../state/query.ts'
 import { FilterField } from './FilterField.tsx'
@@ -83,7 +83,7 @@ function LiveButtons({ disabled }: { disabled: boolean }) {
       <button
         type="button"
         class="button"
-        title="Clear (Ctrl+L)"
+        title="Clear (Ctrl+X)"
         aria-label="Clear"
         disabled={disabled}
         onClick={clearRows}
@@ -95,14 +95,13 @@ function LiveButtons({ disabled }: { disabled: boolean }) {
 }
 
 function DriverChips({ more }: { more: () => void }) {
-  const state = session.value
-  const drivers = state?.drivers ?? []
+  const drivers = session.value?.drivers ?? []
   const hidden = drivers.length - CHIPS
   return (
     <div class="chips">
       {drivers.slice(0, CHIPS).map(({ name }) => (
         <span class="chip" key={name} title={name}>
-          <i class={`dot ${state?.running ? 'ok' : ''}`} />
+          <i class={`dot ${isLive.value ? 'ok' : ''}`} />
           <span>{name}</span>
           {canCapture.value && (
             <button

@@ -6,7 +6,7 @@ import uPlot from 'uplot'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatCount, formatRate } from '../../src/formats/values.ts'
 import type { FunctionIndex } from '../../src/protocol/ids.ts'
-import { live, subscribeToCharts } from '../state/link.ts'
+import { isLive, live, subscribeToCharts } from '../state/link.ts'
 import { colour, themeStamp } from '../state/theme.ts'
 import { functionColour } from '../text/function-colours.ts'
 import type { ChartsFrame } from '../worker/frames.ts'
@@ -41,18 +41,21 @@ export function RateChart() {
   }, [])
   useSignalEffect(() => {
     void themeStamp.value
+    void isLive.value
     chart.current?.recolour()
   })
 
   const hovered = chart.current?.hovered ?? null
   const seconds = hovered === null ? null : secondsAgo(hovered)
+  // What is no longer counted has no rate, though the minute before can still be looked at.
+  const isKnown = isLive.value || hovered !== null
   return (
     <div class="panel rates">
       <div class="panel-head">
         <h2>Requests per second</h2>
         {seconds !== null && <span class="dim">{seconds}</span>}
         <span class="big" data-testid="rate">
-          {Number.isNaN(rate) ? '–' : formatCount(rate)}
+          {Number.isNaN(rate) || !isLive.value ? '–' : formatCount(rate)}
           <small> /s</small>
         </span>
       </div>
@@ -62,7 +65,7 @@ export function RateChart() {
         role="img"
         aria-label="Requests per second by function, over the last minute"
       />
-      <Legend entries={legend} />
+      <Legend entries={isKnown ? legend : legend.map((entry) => ({ ...entry, value: '–' }))} />
     </div>
   )
 }
@@ -70,9 +73,14 @@ export function RateChart() {
 const BINS_SHOWN = 240
 const SECONDS_SHOWN = 60
 
+/** What the right edge is called. */
+function edge(): string {
+  return isLive.peek() ? 'now' : 'end'
+}
+
 function secondsAgo(index: number): string {
   const ago = ((BINS_SHOWN - 1 - index) / (BINS_SHOWN - 1)) * SECONDS_SHOWN
-  return ago < 0.5 ? 'now' : `−${ago.toFixed(0)} s`
+  return ago < 0.5 ? edge() : `−${ago.toFixed(0)} s`
 }
 
 function legendOf(frame: ChartsFrame, hovered: number | null): LegendEntry[] {
@@ -182,7 +190,7 @@ class StackedChart {
           gap: 6,
           grid: { show: false },
           splits: [-60, -45, -30, -15, 0],
-          values: (_plot, splits) => splits.map((at) => (at === 0 ? 'now' : `−${-at} s`)),
+          values: (_plot, splits) => splits.map((at) => (at === 0 ? edge() : `−${-at} s`)),
         },
         {
           ...axis,

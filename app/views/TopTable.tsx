@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { functionName } from '../../src/formats/irp-names.ts'
 import { formatBytes, formatCount, formatRate } from '../../src/formats/values.ts'
 import type { DriverId, FunctionIndex } from '../../src/protocol/ids.ts'
-import { live, names, subscribeToCharts } from '../state/link.ts'
+import { isLive, live, names, subscribeToCharts } from '../state/link.ts'
 import { followInFlight, TABS, type Tab, topTab } from '../state/top-panel.ts'
 import { functionColour } from '../text/function-colours.ts'
 import { shortDriverName } from '../text/row-text.ts'
@@ -65,6 +65,7 @@ function Busiest({ tab, frame }: { tab: Tab; frame: ChartsFrame | null }) {
 }
 
 function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }) {
+  const now = isLive.value
   const full =
     tab === 'Function'
       ? functionName(entry.key as FunctionIndex)
@@ -73,17 +74,17 @@ function Row({ tab, entry, share }: { tab: Tab; entry: TopEntry; share: number }
     tab === 'Function' ? `var(--f${functionColour(entry.key as FunctionIndex)})` : 'var(--accent)'
   return (
     <tr>
-      <td title={`${full}: ${formatCount(entry.pended)} pended per second`}>
+      <td title={now ? `${full}: ${formatCount(entry.pended)} pended per second` : full}>
         <span
           class={`bar-cell ${tab === 'Function' ? 'marked' : ''}`}
-          style={{ '--share': `${(share * 100).toFixed(1)}%`, '--entry': colour }}
+          style={{ '--share': now ? `${(share * 100).toFixed(1)}%` : 0, '--entry': colour }}
         >
           {tab === 'Function' ? full : shortDriverName(full)}
         </span>
       </td>
-      <td>{rate(entry.requests)}</td>
-      <td class={entry.errors > 0 ? 'error' : 'faint'}>{rate(entry.errors)}</td>
-      <td class="bytes dim">{entry.bytes > 0 ? formatBytes(Math.round(entry.bytes)) : ''}</td>
+      <td>{now ? rate(entry.requests) : '–'}</td>
+      <td class={now && entry.errors > 0 ? 'error' : 'faint'}>{now ? rate(entry.errors) : '–'}</td>
+      <td class="bytes dim">{now && entry.bytes > 0 ? formatBytes(Math.round(entry.bytes)) : ''}</td>
     </tr>
   )
 }

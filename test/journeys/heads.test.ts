@@ -1,8 +1,8 @@
-// heads.test.ts: what stands above the rows: the heads of the columns.
+// heads.test.ts: what stands above the rows: the heads of the columns, and the charts.
 
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { cannotRun, openWindow, PATIENCE, type Window } from './window.ts'
+import { cannotRun, openWindow, PATIENCE, text, type Window } from './window.ts'
 
 describe.skipIf(cannotRun)('above the rows', () => {
   let window: Window
@@ -49,5 +49,25 @@ describe.skipIf(cannotRun)('above the rows', () => {
     await page.locator('.grid-head .dragged').waitFor({ state: 'detached' })
     await page.mouse.up()
     expect(await head('Status').boundingBox()).toMatchObject({ x })
+  })
+  const figures = async () => ({
+    rate: (await text(page, '[data-testid=rate]')).replace('/s', '').trim(),
+    legend: await text(page, '.legend-entry b'),
+    top: new Set(await page.locator('.top td:nth-child(2), .top td:nth-child(3)').allTextContents()),
+    watched: await page.locator('.chip .dot.ok').count(),
+  })
+  const none = { rate: '–', legend: '–', top: new Set(['–']), watched: 0 }
+
+  test('nothing is said to happen now once the capture has stopped, or the core is gone', async () => {
+    await expect
+      .poll(async () => Number((await figures()).rate.replace(',', '')), PATIENCE)
+      .toBeGreaterThan(0)
+    expect((await figures()).watched).toBe(1)
+    await page.getByRole('button', { name: 'Stop', exact: true }).click()
+    await expect.poll(figures, PATIENCE).toEqual(none)
+    await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await expect.poll(async () => (await figures()).rate, PATIENCE).not.toBe('–')
+    await window.endCore()
+    await expect.poll(figures, PATIENCE).toEqual(none)
   })
 })
