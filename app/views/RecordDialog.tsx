@@ -1,11 +1,11 @@
 // RecordDialog.tsx: where a capture file is to be written, and when to go on in another.
 
-import { useState } from 'preact/hooks'
+import { useLayoutEffect, useState } from 'preact/hooks'
 import { parseFilesKept, parseRotationSize, parseRotationTime, rotationOf } from '../../src/formats/quotas.ts'
 import { TextError } from '../../src/formats/text-error.ts'
 import type { Rotation } from '../../src/protocol/wire.ts'
 import { openDialog } from '../state/dialogs.ts'
-import { command } from '../state/link.ts'
+import { command, problem, session } from '../state/link.ts'
 import { Dialog } from './Dialog.tsx'
 
 /** The fields as they are typed; '' = not. */
@@ -18,13 +18,19 @@ interface Draft {
 
 export function RecordDialog() {
   const [draft, setDraft] = useState<Draft>(() => ({ path: suggestedName(), size: '', time: '', keep: '' }))
+  /** As it stands it has been tried: what went wrong is about it. */
+  const [tried, setTried] = useState(false)
+  const recording = session.value?.recording
+  useLayoutEffect(() => {
+    if (recording) openDialog.value = null
+  }, [recording])
   const rotation = readRotation(draft)
-  const problem = typeof rotation === 'string'
+  const wrong = typeof rotation === 'string' ? rotation : tried ? problem.value : ''
   const start = (event: Event) => {
     event.preventDefault()
     if (typeof rotation === 'string') return
     command({ type: 'record', path: draft.path.trim(), rotation })
-    openDialog.value = null
+    setTried(true)
   }
   const text = (field: keyof Draft, label: string, hint: string) => (
     <input
@@ -33,7 +39,10 @@ export function RecordDialog() {
       placeholder={hint}
       value={draft[field]}
       spellcheck={false}
-      onInput={(event) => setDraft({ ...draft, [field]: event.currentTarget.value })}
+      onInput={(event) => {
+        setDraft({ ...draft, [field]: event.currentTarget.value })
+        setTried(false)
+      }}
       autofocus={field === 'path'}
     />
   )
@@ -48,14 +57,17 @@ export function RecordDialog() {
         </span>
         <span>Keep</span>
         <span class="inline">the newest {text('keep', 'Files kept', 'all')} files</span>
-        <p class={problem ? 'error' : 'dim'} role={problem ? 'alert' : undefined}>
-          {problem
-            ? rotation
-            : 'Pcapng, which Wireshark opens. A relative path counts from the folder in which DriverMon was started. Where there are several files, number and time are added to the name.'}
+        <p class={wrong ? 'error' : 'dim'} role={wrong ? 'alert' : undefined}>
+          {wrong ||
+            'Pcapng, which Wireshark opens. A relative path counts from the folder in which DriverMon was started. Where there are several files, number and time are added to the name.'}
         </p>
         <footer class="dialog-foot">
           <span />
-          <button type="submit" class="button primary" disabled={problem || draft.path.trim() === ''}>
+          <button
+            type="submit"
+            class="button primary"
+            disabled={typeof rotation === 'string' || draft.path.trim() === ''}
+          >
             Record
           </button>
         </footer>

@@ -1,5 +1,8 @@
-// heads.test.ts: what stands above the rows: the heads of the columns, and the charts.
+// heads.test.ts: what stands above the rows: the heads of the columns, the charts, the dialog that begins a recording.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cannotRun, openWindow, PATIENCE, text, type Window } from './window.ts'
@@ -50,6 +53,46 @@ describe.skipIf(cannotRun)('above the rows', () => {
     await page.mouse.up()
     expect(await head('Status').boundingBox()).toMatchObject({ x })
   })
+  test('a head that sorts is still called by its title', async () => {
+    await head('Duration').getByRole('button', { name: 'Duration', exact: true }).click()
+    await expect.poll(() => head('Duration').getAttribute('aria-sort'), PATIENCE).toBe('ascending')
+    await head('Duration').getByRole('button', { name: 'Duration', exact: true }).waitFor()
+    await page.keyboard.press('f')
+    await expect.poll(() => head('Duration').getAttribute('aria-sort'), PATIENCE).toBe('none')
+  })
+
+  test('a recording that could not begin leaves what was typed, and says why', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
+    try {
+      const path = join(folder, 'there.pcapng')
+      writeFileSync(path, '')
+      await page.locator('.grid').focus()
+      await page.keyboard.press('r')
+      const dialog = page.getByRole('dialog', { name: 'Record to a file' })
+      const field = (label: string) => dialog.getByLabel(label, { exact: true })
+      await field('Files kept').fill('20')
+      await field('Size of a file').fill('256MB')
+      await field('File').fill(join(folder, 'nowhere', 'new.pcapng'))
+      await field('File').press('Enter')
+      await dialog.getByRole('alert').waitFor()
+      expect(await field('Size of a file').inputValue()).toBe('256MB')
+      expect(await field('Files kept').inputValue()).toBe('20')
+      await field('Size of a file').fill('')
+      await field('Files kept').fill('')
+      await field('File').fill(path)
+      expect(await dialog.getByRole('alert').count()).toBe(0)
+      await field('File').press('Enter')
+      await dialog.getByRole('alert').waitFor()
+      await field('File').fill(join(folder, 'new.pcapng'))
+      await field('File').press('Enter')
+      await dialog.waitFor({ state: 'detached' })
+      await page.getByRole('button', { name: 'Stop recording' }).click()
+      await page.getByRole('button', { name: 'Record', exact: true }).waitFor()
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
   const figures = async () => ({
     rate: (await text(page, '[data-testid=rate]')).replace('/s', '').trim(),
     legend: await text(page, '.legend-entry b'),
@@ -66,6 +109,8 @@ describe.skipIf(cannotRun)('above the rows', () => {
     await page.getByRole('button', { name: 'Stop', exact: true }).click()
     await expect.poll(figures, PATIENCE).toEqual(none)
     await page.getByRole('button', { name: 'Start', exact: true }).click()
+    await page.locator('.dialog').waitFor()
+    await page.keyboard.press('Enter')
     await expect.poll(async () => (await figures()).rate, PATIENCE).not.toBe('–')
     await window.endCore()
     await expect.poll(figures, PATIENCE).toEqual(none)
