@@ -86,7 +86,11 @@ export function GridHead({ columns, widths }: { columns: readonly Column[]; widt
               onKeyDown={(event) => onKey(event, index)}
             >
               <span>{column.title}</span>
-              {on && <span class="arrow">{order.descending ? '▾' : '▴'}</span>}
+              {on && (
+                <span class="arrow" aria-hidden="true">
+                  {order.descending ? '▾' : '▴'}
+                </span>
+              )}
             </button>
             <Resizer column={column} width={widths[index]!} hold={() => hold(index)} />
           </div>

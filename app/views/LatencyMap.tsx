@@ -1,4 +1,4 @@
-// LatencyMap.tsx: how long requests took, over the last minute: time to the right, latency upwards, darker = more.
+// LatencyMap.tsx: how long requests took, over the last minute: time to the right, latency upwards, stronger = more.
 
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
@@ -88,7 +88,7 @@ export function LatencyMap() {
           }}
         />
       </div>
-      <div class="legend note">{hover || 'last 60 s · darker: more requests completed'}</div>
+      <div class="legend note">{hover || 'last 60 s · stronger: more requests completed'}</div>
     </div>
   )
 }
