@@ -116,3 +116,25 @@ describe.skipIf(cannotRun)('above the rows', () => {
     await expect.poll(figures, PATIENCE).toEqual(none)
   })
 })
+
+test.skipIf(cannotRun)('that older requests have left memory covers no row', async () => {
+  const window = await openWindow('--seed', '7', '--rate', '20000', '--memory', '60MB')
+  try {
+    const { page } = window
+    await page.getByRole('button', { name: 'Follow' }).click()
+    const note = page.locator('.older-rows')
+    await note.waitFor(PATIENCE)
+    const box = async (selector: string) => (await page.locator(selector).first().boundingBox())!
+    const end = async () => {
+      const { y, height } = await box('.older-rows')
+      return y + height
+    }
+    await expect.poll(async () => (await box('.grid-head')).y - (await end()), PATIENCE).toBeCloseTo(0)
+    await page.locator('.grid').focus()
+    await page.keyboard.press('PageDown')
+    await page.keyboard.press('PageDown')
+    await note.waitFor({ state: 'detached' })
+  } finally {
+    await window.close()
+  }
+})
