@@ -1,8 +1,8 @@
 // column-layout.ts: which columns there are room for, and how wide each is.
 //
 // A column keeps the width that a person gave it; the others give way, each down to its minimum. Where even that is
-// too wide, of those others the ones that say least are left out, then the grid scrolls sideways. The last one takes
-// what is left over.
+// too wide, of those others the ones that say least are left out. Where that does not help, the grid scrolls sideways,
+// and has room for all. The last one takes what is left over.
 
 export interface ColumnSize {
   id: string
@@ -14,7 +14,7 @@ export interface ColumnSize {
 
 export const SMALLEST_WIDTH = 32
 
-/** The columns that fit at their least width. */
+/** The columns that fit at their least width; all, if even the fewest do not. */
 export function columnsThatFit<Column extends ColumnSize>(
   columns: readonly Column[],
   chosen: Readonly<Record<string, number>>,
@@ -27,7 +27,7 @@ export function columnsThatFit<Column extends ColumnSize>(
       ({ id, dispensable }) => dispensable !== undefined && chosen[id] === undefined,
     )
     const victim = dispensable.sort((a, b) => b.dispensable! - a.dispensable!)[0]
-    if (!victim) break
+    if (!victim) return [...columns]
     kept.splice(kept.indexOf(victim), 1)
   }
   return kept

@@ -77,13 +77,20 @@ describe('columns', () => {
   })
 
   test('are not left out where a person gave them a width', () => {
-    expect(columnsThatFit(columns, { b: 150 }, 200).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+    expect(
+      columnsThatFit([...columns, { id: 'd', width: 50, min: 50, dispensable: 2 }], { b: 150 }, 320).map(
+        ({ id }) => id,
+      ),
+    ).toEqual(['a', 'b', 'c'])
   })
 
   test('are left out where even their least is too much, least important first', () => {
     expect(columnsThatFit(columns, {}, 400).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
     expect(columnsThatFit(columns, {}, 200).map(({ id }) => id)).toEqual(['a', 'c'])
-    expect(columnsThatFit(columns, {}, 10).map(({ id }) => id)).toEqual(['a', 'c'])
+  })
+
+  test('are all there where the grid scrolls sideways anyway', () => {
+    expect(columnsThatFit(columns, {}, 10).map(({ id }) => id)).toEqual(['a', 'b', 'c'])
   })
 })
 
