@@ -350,12 +350,12 @@ export class GridView {
   private onScroll(): void {
     const { scrollTop, clientHeight } = this.parts.scroller
     if (Math.abs(scrollTop - this.ownScrollTop) < 1) return
+    this.ownScrollTop = scrollTop
     // The grid has grown, and the browser moved the thumb: that is no hand.
     if (Math.max(0, clientHeight - this.headHeight) !== this.map.viewHeight) {
-      this.ownScrollTop = scrollTop
-      return this.measure()
+      this.measure()
+      return
     }
-    this.ownScrollTop = scrollTop
     const position = this.map.toPosition(scrollTop)
     // Growing rows move the thumb, too; only a real step away counts as a person's.
     if (Math.abs(this.map.toScrollTop(this.position) - scrollTop) < 1) return

@@ -46,19 +46,6 @@ export const SHORTCUTS: Shortcut[] = [
   { keys: 'Esc', does: 'Close, or deselect', matches: plain('escape'), run: () => select(null) },
 ]
 
-/** Keys of the grid, for the overlay; grid-view.ts handles them. */
-export const GRID_KEYS: [string, string][] = [
-  ['↑ ↓', 'Previous, next request'],
-  ['PgUp PgDn', 'A page up, down'],
-  ['Home End', 'First, last request'],
-  ['← →', 'Previous, next value of it'],
-  ['Menu', 'Filter by the value, copy it'],
-  ['Ctrl C', 'Copy the row, or selected bytes'],
-  ['Enter', 'Show its details'],
-  ['Alt ← →', 'On a column’s head: move it'],
-  ['Shift ← →', 'On a column’s head: resize it'],
-]
-
 function showShortcuts(): void {
   openDialog.value = 'shortcuts'
 }
