@@ -53,8 +53,9 @@ describe.skipIf(cannotRun)('hands on a capture file', () => {
         await cell(1, 'function').waitFor()
       }
     } finally {
+      // The session stays: to end it may take the focus from the page, which closes menus and keeps the clipboard shut.
       await tools.send('Emulation.setCPUThrottlingRate', { rate: 1 })
-      await tools.detach()
+      await page.bringToFront()
     }
   })
 
