@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Ticks } from '../../src/protocol/ids.ts'
 import { RecordHeader } from '../../src/protocol/layout.ts'
-import { captureFile } from '../support/capture-file.ts'
+import { captureFile, TEST_INFO } from '../support/capture-file.ts'
 import { concat, end, hooked, loss, start } from '../support/records.ts'
 import { readBack } from './recorded.ts'
 
@@ -17,17 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 function write(records: Uint8Array[]): string {
-  const file = captureFile({
-    abiVersion: 1,
-    ticksPerSecond: 10_000_000,
-    anchorTicks: 0 as Ticks,
-    anchorUtcMs: 0,
-    os: 'test',
-    application: 'test',
-    source: 'sim',
-    series: 0,
-    recordedOnly: '',
-  })
+  const file = captureFile(TEST_INFO)
   file.writer.begin(0)
   file.writer.write(concat(records), 0, {
     bytes: Number.POSITIVE_INFINITY,

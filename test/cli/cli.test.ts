@@ -19,10 +19,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Summary } from '../../src/cli/record.ts'
 import { writePackets } from '../../src/formats/packets.ts'
 import { portableLoops } from '../../src/model/loops.ts'
-import type { Ticks } from '../../src/protocol/ids.ts'
 import { KernelKind, RequestFlags } from '../../src/protocol/layout.ts'
 import { loadCaptureFile } from '../../src/session/capture-file.ts'
-import { captureFile } from '../support/capture-file.ts'
+import { captureFile, TEST_INFO } from '../support/capture-file.ts'
 import { concat, hooked, start, utf16 } from '../support/records.ts'
 import { type FakeWorld, fakeWorld } from './fake-io.ts'
 
@@ -868,15 +867,8 @@ describe('a file whose names a terminal would obey', () => {
 /** Makes `file` a capture file of these records. */
 function writeCapture(records: Uint8Array[], words: { os?: string; recordedOnly?: string } = {}): void {
   const { writer, bytes } = captureFile({
-    abiVersion: 1,
-    ticksPerSecond: 1e7,
-    anchorTicks: 0 as Ticks,
-    anchorUtcMs: 0,
-    os: 'test',
-    application: 'test',
+    ...TEST_INFO,
     source: 'device',
-    series: 0,
-    recordedOnly: '',
     ...words,
   })
   writer.begin()

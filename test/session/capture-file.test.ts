@@ -4,25 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import type { Capture } from '../../src/model/capture.ts'
-import type { Ticks } from '../../src/protocol/ids.ts'
 import { CaptureFileError, loadCaptureFiles } from '../../src/session/capture-file.ts'
-import { captureFile, type MemoryFile } from '../support/capture-file.ts'
+import { captureFile, type MemoryFile, TEST_INFO } from '../support/capture-file.ts'
 import { endsAt, hooked, numbers, startsAt } from '../support/records.ts'
 
 const OPTIONS = { budgetBytes: 64 << 20 }
-const INFO: CaptureInfo = {
-  abiVersion: 1,
-  ticksPerSecond: 1e7,
-  anchorTicks: 0 as Ticks,
-  anchorUtcMs: 0,
-  os: 'test',
-  application: 'test',
-  source: 'sim',
-  series: 0,
-  recordedOnly: '',
-}
 
 let folder: string
 beforeEach(() => {
@@ -42,7 +29,7 @@ describe('what was recorded', () => {
   const MUCH = startsAt(numbers(1, 40), { payload: new Uint8Array(60_000) })
 
   it('is told step by step, each once, over files of any size', async () => {
-    const file = captureFile({ ...INFO, recordedOnly: 'PID 4; errors' })
+    const file = captureFile({ ...TEST_INFO, recordedOnly: 'PID 4; errors' })
     const { writer } = file
     writer.begin(1)
     writer.recordedOnly('errors')
@@ -70,7 +57,7 @@ describe('what was recorded', () => {
   })
 
   it('is not told where it is everything', async () => {
-    const file = captureFile(INFO)
+    const file = captureFile(TEST_INFO)
     file.writer.begin(1)
     file.writer.recordedOnly('')
     const first = saved(file, '1')
@@ -84,7 +71,7 @@ describe('of three files', () => {
   /** Of each file's ten requests the last two end in the next one. */
   let files: string[]
   beforeEach(() => {
-    const file = captureFile(INFO)
+    const file = captureFile(TEST_INFO)
     const { writer } = file
     files = [0, 10, 20].map((before, i) => {
       writer.begin(i + 1)
@@ -173,7 +160,7 @@ describe('of three files', () => {
 
   it('one is not there, or of another recording: that is no damage', async () => {
     await expect(load([files[0], join(folder, 'none')])).rejects.toThrow('there is no such file')
-    const other = captureFile({ ...INFO, anchorUtcMs: 1 })
+    const other = captureFile({ ...TEST_INFO, anchorUtcMs: 1 })
     other.writer.begin(2)
     await expect(load([files[0], saved(other, 'other')])).rejects.toThrow('is of another recording')
     await expect(load([files[1], files[0]])).rejects.toThrow('name the files in their order')

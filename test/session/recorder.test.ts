@@ -5,13 +5,13 @@ import { type FileHandle, open as openOnDisk } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import type { Ticks } from '../../src/protocol/ids.ts'
 import { encodeProcess } from '../../src/protocol/records.ts'
 import type { Rotation } from '../../src/protocol/wire.ts'
 import { loadCaptureFiles } from '../../src/session/capture-file.ts'
 import { openRecorder, Recorder, type RecorderEvents } from '../../src/session/recorder.ts'
 import { RecordingFiles } from '../../src/session/recording-files.ts'
+import { TEST_INFO } from '../support/capture-file.ts'
 import { concat, end, hooked, numbers, start } from '../support/records.ts'
 
 /** The system's own, which may be told to fail: the tests may run as root, who may open anything. */
@@ -20,17 +20,6 @@ vi.mock(import('node:fs/promises'), async (original) => {
   return { ...fs, open: vi.fn(fs.open) }
 })
 
-const INFO: CaptureInfo = {
-  abiVersion: 1,
-  ticksPerSecond: 1e7,
-  anchorTicks: 0 as Ticks,
-  anchorUtcMs: 0,
-  os: 'test',
-  application: 'test',
-  source: 'sim',
-  series: 0,
-  recordedOnly: '',
-}
 /** A record of 64 KB. */
 const RECORD = encodeProcess({
   at: 1 as Ticks,
@@ -113,7 +102,7 @@ function setup(patienceMs?: number, rotation: Rotation | null = null) {
     onError: (error: Error) => log.push(error.message),
   }
   const handle = file as unknown as FileHandle
-  const recorder = new Recorder(files, 'x.pcapng', handle, INFO, undefined, events, patienceMs)
+  const recorder = new Recorder(files, 'x.pcapng', handle, TEST_INFO, undefined, events, patienceMs)
   return { file, files, log, recorder }
 }
 
@@ -374,7 +363,7 @@ describe('Recorder', () => {
 describe('openRecorder', () => {
   let folder: string
   const open = (path: string, overwrite: boolean) =>
-    openRecorder(new RecordingFiles(path, null, overwrite), INFO, undefined, noEvents)
+    openRecorder(new RecordingFiles(path, null, overwrite), TEST_INFO, undefined, noEvents)
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'drivermon-'))
   })
@@ -393,7 +382,7 @@ describe('openRecorder', () => {
     const path = join(folder, 'x.pcapng')
     const log: string[] = []
     const files = new RecordingFiles(path, null, false)
-    const recorder = await openRecorder(files, INFO, undefined, {
+    const recorder = await openRecorder(files, TEST_INFO, undefined, {
       ...noEvents,
       onError: ({ message }) => log.push(message),
     })
@@ -411,7 +400,7 @@ describe('openRecorder', () => {
     const path = join(folder, 'x.pcapng')
     const log: string[] = []
     const files = new RecordingFiles(path, null, false)
-    const recorder = await openRecorder(files, INFO, undefined, {
+    const recorder = await openRecorder(files, TEST_INFO, undefined, {
       ...noEvents,
       onError: ({ message }) => log.push(message),
     })
@@ -450,7 +439,7 @@ describe('a recording in several files', () => {
         return new Date(time)
       },
     )
-    const recorder = await openRecorder(files, INFO, undefined, {
+    const recorder = await openRecorder(files, TEST_INFO, undefined, {
       onDrained: () => log.push('drained'),
       onNextFile: () => log.push('next'),
       onWarning: (message) => log.push(message),

@@ -3,7 +3,21 @@
 import type { CaptureInfo } from '../../src/formats/capture-info.ts'
 import type { WritePackets } from '../../src/formats/packets.ts'
 import { type BlockSink, PcapngWriter } from '../../src/formats/pcapng-writer.ts'
+import type { Ticks } from '../../src/protocol/ids.ts'
 import { concat } from './records.ts'
+
+/** What a test's capture file says of itself, unless that matters. */
+export const TEST_INFO: CaptureInfo = {
+  abiVersion: 1,
+  ticksPerSecond: 1e7,
+  anchorTicks: 0 as Ticks,
+  anchorUtcMs: 0,
+  os: 'test',
+  application: 'test',
+  source: 'sim',
+  series: 0,
+  recordedOnly: '',
+}
 
 export interface MemoryFile {
   writer: PcapngWriter
