@@ -4,7 +4,19 @@ import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { startFakeCore } from '../app/fake-core.ts'
-import { cannotRun, filter, item, openPage, openWindow, PATIENCE, rows, text, type Window } from './window.ts'
+import {
+  cannotRun,
+  filter,
+  goesOn,
+  item,
+  openPage,
+  openWindow,
+  PATIENCE,
+  rows,
+  text,
+  topRow,
+  type Window,
+} from './window.ts'
 
 let window: Window
 afterEach(() => window?.close())
@@ -69,8 +81,7 @@ describe.skipIf(cannotRun)('the grid', () => {
       [1440, 900],
     ] as const) {
       await page.setViewportSize({ width, height })
-      const before = await item(page, 'requests')
-      await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before + 1000)
+      await goesOn(page, 1000)
       expect(await follow.getAttribute('aria-pressed')).toBe('true')
     }
   })
@@ -79,26 +90,18 @@ describe.skipIf(cannotRun)('the grid', () => {
     window = await openWindow('--seed', '7', '--rate', '3000')
     const { page } = window
     const duration = page.locator('[role=columnheader]', { hasText: 'Duration' }).getByRole('button')
-    const topRow = () =>
-      page.locator('.row:not(.void, .waiting)').evaluateAll((rows) => {
-        return Math.min(...rows.map((row) => Number(row.getAttribute('aria-rowindex'))))
-      })
-    const goesOn = async (by: number) => {
-      const before = await item(page, 'requests')
-      await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before + by)
-    }
     await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(6000)
     await duration.click()
     await duration.click()
-    await expect.poll(topRow, PATIENCE).toBe(2)
-    await goesOn(6000)
-    expect(await topRow()).toBe(2)
+    await expect.poll(() => topRow(page), PATIENCE).toBe(2)
+    await goesOn(page, 6000)
+    expect(await topRow(page)).toBe(2)
 
     await scrollAndSelect(page, 20_000)
     await expect.poll(() => placeOfSelected(page), PATIENCE).not.toBeNull()
     await page.locator('.grid').focus()
     await page.keyboard.press('Home')
-    await expect.poll(topRow, PATIENCE).toBe(2)
+    await expect.poll(() => topRow(page), PATIENCE).toBe(2)
     await expect.poll(() => page.locator('.row.selected[aria-rowindex="2"]').count(), PATIENCE).toBe(1)
 
     // A filter that the topmost row does not pass begins at the top of that order, too.
@@ -107,11 +110,11 @@ describe.skipIf(cannotRun)('the grid', () => {
     await expect.poll(() => text(page, '.source'), PATIENCE).toContain('Stopped')
     await page.mouse.move(700, 600)
     await page.mouse.wheel(0, 50_000)
-    await expect.poll(topRow, PATIENCE).toBeGreaterThan(100)
+    await expect.poll(() => topRow(page), PATIENCE).toBeGreaterThan(100)
     await expect.poll(() => page.locator('.row.waiting').count(), PATIENCE).toBe(0)
     const [topmost] = await rows(page)
     await filter(page, `process != "${topmost.Process}"`)
-    await expect.poll(topRow, PATIENCE).toBe(2)
+    await expect.poll(() => topRow(page), PATIENCE).toBe(2)
   })
 
   test('reaches each of fifty million rows: by wheel, keys and thumb', async () => {

@@ -2,7 +2,7 @@
 
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { cannotRun, filter, item, openWindow, PATIENCE, text, type Window } from './window.ts'
+import { cannotRun, filter, goesOn, item, openWindow, PATIENCE, text, topRow, type Window } from './window.ts'
 
 describe.skipIf(cannotRun)('hands on a living capture', () => {
   let window: Window
@@ -19,18 +19,12 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
     await window.close()
   })
 
-  /** The core has said something since. */
-  async function goesOn(): Promise<void> {
-    const before = await item(page, 'requests')
-    await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before)
-  }
-
   test('a filter that is wrong stays wrong when it is entered again', async () => {
     const field = page.locator('#filter-field')
     await field.fill('ioctl == nonsense')
     await page.locator('.filter.wrong').waitFor()
     await field.press('Enter')
-    await goesOn()
+    await goesOn(page)
     expect(await page.locator('.filter.wrong').count()).toBe(1)
     await field.press('Escape')
     expect(await text(page, '.filter-problem')).toMatch(/control code/)
@@ -41,20 +35,16 @@ describe.skipIf(cannotRun)('hands on a living capture', () => {
 
   test('another order begins at its top, also while the filter is wrong', async () => {
     const field = page.locator('#filter-field')
-    const firstRow = () =>
-      page.locator('.row:not(.void, .waiting)').evaluateAll((rows) => {
-        return Math.min(...rows.map((row) => Number(row.getAttribute('aria-rowindex'))))
-      })
     await field.fill('ioctl == nonsense')
     await page.locator('.filter.wrong').waitFor()
     await field.press('Escape')
     await page.locator('.grid').focus()
     await page.keyboard.press('f')
-    await goesOn()
-    expect(await firstRow()).toBeGreaterThan(2)
+    await goesOn(page)
+    expect(await topRow(page)).toBeGreaterThan(2)
     const duration = page.getByRole('columnheader', { name: 'Duration', exact: true }).getByRole('button')
     await duration.click()
-    await expect.poll(firstRow, PATIENCE).toBe(2)
+    await expect.poll(() => topRow(page), PATIENCE).toBe(2)
     await filter(page, '')
     await page.getByRole('button', { name: 'Follow' }).click()
   })

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
+import { expect } from 'vitest'
 import { CHROMIUM, launchBrowser, startProduct } from '../support/browser.ts'
 
 const APP = resolve(import.meta.dirname, '../../dist/drivermon.cjs')
@@ -97,6 +98,19 @@ export async function text(page: Page, selector: string): Promise<string> {
 /** A figure of the status bar. */
 export async function item(page: Page, name: string): Promise<number> {
   return Number((await text(page, `[data-item="${name}"] b`)).replaceAll(',', ''))
+}
+
+/** As many requests have come since, and the core has said so. */
+export async function goesOn(page: Page, by = 0): Promise<void> {
+  const before = await item(page, 'requests')
+  await expect.poll(() => item(page, 'requests'), PATIENCE).toBeGreaterThan(before + by)
+}
+
+/** The line of the topmost row that is seen; the head is line 1. */
+export function topRow(page: Page): Promise<number> {
+  return page.locator('.row:not(.void, .waiting)').evaluateAll((rows) => {
+    return Math.min(...rows.map((row) => Number(row.getAttribute('aria-rowindex'))))
+  })
 }
 
 export async function filter(page: Page, text: string): Promise<void> {
